@@ -1,0 +1,26 @@
+# The two commands of the README are `make serve` and `make test`.
+.PHONY: help serve test setup train lock check
+
+help:
+	@echo "make serve   set up, train and serve the bot with its page on http://127.0.0.1:8080"
+	@echo "make test    set up and run every check and test"
+	@echo "make setup   only set up and train"
+	@echo "make check   only the quick checks: style, types, imports"
+	@echo "make lock    renew the lock files from pyproject.toml"
+
+serve: setup
+	@.venv/bin/plateau serve
+
+setup:
+	@python3 scripts/setup.py
+
+test:
+	@python3 scripts/setup.py --tests
+	@scripts/check
+	@scripts/test
+
+check:
+	@scripts/check
+
+lock:
+	@scripts/lock

@@ -1,0 +1,92 @@
+"""Turns an answer record into the named facts that conditions use. Arithmetic only; its meaning stands in rules.yml."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from plateau.protocol import NO_ANSWER, QUESTIONS, FactType, adherence, validate_flag
+
+Record = Mapping[str, Any]
+
+_KINDS: dict[str, FactType] = {
+    "choice": "choice",
+    "text": "choice",
+    "multi": "set",
+    "activities": "set",
+    "nprs": "number",
+    "number": "number",
+}
+_DERIVED: dict[str, FactType] = {
+    "adherence": "number",
+    "pain_change": "number",
+    "pain_change_percent": "number",
+    "psfs": "number",
+    "flags_reported": "set",
+    "flags_settled": "set",
+    "tiers_reported": "set",
+    "tiers_unanswered": "set",
+    "tiers_checked": "set",
+    "flags_unanswered": "set",
+    "flags_checked": "set",
+    "missing": "set",
+    "unanswered": "set",
+}
+FIELDS = tuple(name for name, question in QUESTIONS.items() if question.record)
+TYPES: dict[str, FactType] = {**{name: _KINDS[QUESTIONS[name].kind] for name in FIELDS}, **_DERIVED}
+_EMPTY: dict[FactType, Any] = {"number": math.nan, "choice": None, "set": (), "flag": False}
+
+
+def facts_of(record: Record) -> dict[str, Any]:
+    """Return the facts of `record`: a missing number is NaN, a missing choice None, a missing list empty."""
+    known: dict[str, Any] = {name: _value(record, name) for name in FIELDS}
+    known["adherence"] = adherence(record)
+    known["pain_change"] = known["pain_start"] - known["pain_now"]
+    known["pain_change_percent"] = 100 * known["pain_change"] / known["pain_start"] if known["pain_start"] else math.nan
+    known["psfs"] = _mean(item.get("score") for item in _activities(record))
+    known["missing"] = tuple(name for name in FIELDS if name not in record)
+    known["unanswered"] = tuple(name for name in FIELDS if _no_answer(record.get(name)))
+    known.update(_flags(record))
+    return known
+
+
+def _value(record: Record, name: str) -> Any:
+    value = record.get(name)
+    if value is None or _no_answer(value):
+        return _EMPTY[TYPES[name]]
+    if QUESTIONS[name].kind == "activities":
+        return tuple(item["activity"] for item in value)
+    return tuple(value) if TYPES[name] == "set" else value
+
+
+def _no_answer(value: object) -> bool:
+    return isinstance(value, str) and value in NO_ANSWER
+
+
+def _activities(record: Record) -> list[Mapping[str, Any]]:
+    value = record.get("activities")
+    return value if isinstance(value, list) else []
+
+
+def _mean(values: Iterable[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _flags(record: Record) -> dict[str, tuple[str, ...]]:
+    # Every entry counts, not the last one of an id: a flag reported once and denied once is still reported.
+    flags = [validate_flag(item) for item in record.get("red_flags") or ()]
+    return {
+        "flags_reported": _unique(flag["id"] for flag in flags if flag["state"] == "reported"),
+        "flags_settled": _unique(flag["id"] for flag in flags if flag["state"] in ("denied", "checked")),
+        "tiers_reported": _unique(flag["tier"] for flag in flags if flag["state"] == "reported"),
+        "tiers_unanswered": _unique(flag["tier"] for flag in flags if flag["state"] == "unknown"),
+        "tiers_checked": _unique(flag["tier"] for flag in flags if flag["state"] == "checked"),
+        "flags_unanswered": _unique(flag["id"] for flag in flags if flag["state"] == "unknown"),
+        "flags_checked": _unique(flag["id"] for flag in flags if flag["state"] == "checked"),
+    }
+
+
+def _unique(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))

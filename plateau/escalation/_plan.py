@@ -1,0 +1,187 @@
+"""Writes the assessment of design section 5 from the verdicts: tier, advice with its reasons, what is held back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from plateau.content import Catalog, catalog
+from plateau.protocol import Tier
+
+from ._engine import SUSPENDING, Outcome, Verdict, evaluate
+from ._evidence import sentence
+from ._facts import Record
+from ._rules import Rules, default_rules
+
+MOST_RECOMMENDATIONS = 6
+MOST_HELD = 4
+MOST_QUESTIONS = 5
+MOST_EVIDENCE = 4
+MOST_REASONS = 2
+# Two barrier plans at a time: more are not carried out (clinical dossier 3.4).
+MOST_NOTES = {"improve_adherence": 2}
+ALWAYS_LISTED = "talk_to_therapist"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that fired, the answers that fired it in plain words, and where the rule comes from."""
+
+    rule: str
+    because: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """One piece of advice with its reason."""
+
+    id: str
+    text: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """Advice that waits, and until when."""
+
+    id: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What Plateau makes of an answer record; `primary` is the id of the first recommendation."""
+
+    tier: Tier
+    primary: str
+    findings: tuple[Finding, ...]
+    recommendations: tuple[Recommendation, ...]
+    questions_for_therapist: tuple[str, ...]
+    held_back: tuple[HeldBack, ...]
+    outcome: Outcome
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the line of `plateau assess`, valid against assessment.schema.json."""
+        return {
+            "tier": self.tier,
+            "primary": self.primary,
+            "findings": [asdict(finding) for finding in self.findings],
+            "recommendations": [asdict(recommendation) for recommendation in self.recommendations],
+            "questions_for_therapist": list(self.questions_for_therapist),
+            "held_back": [asdict(held) for held in self.held_back],
+        }
+
+    def explain(self) -> list[dict[str, Any]]:
+        """Return for every rule, in ladder order, what became of it, its condition and the facts the condition saw."""
+        return [_explained(verdict, self.outcome.facts) for verdict in self.outcome.verdicts]
+
+
+def assess(
+    record: Record, *, rules: Rules | None = None, language: str = "en", country: str = "elsewhere"
+) -> Assessment:
+    """Assess a validated answer record (design, section 3); `country` chooses the numbers to call."""
+    rules = rules or default_rules()
+    outcome = evaluate(rules, record)
+    words = _Words(outcome.facts, catalog(language), country)
+    opened = outcome.of("open")
+    recommendations = _recommendations(opened, rules, words)
+    primary = recommendations[0].id
+    given = {recommendation.id for recommendation in recommendations}
+    return Assessment(
+        tier="routine" if outcome.tier == "none" and primary != "continue_plan" else outcome.tier,
+        primary=primary,
+        findings=tuple(_finding(verdict, words) for verdict in opened),
+        recommendations=recommendations,
+        questions_for_therapist=_questions(outcome, rules, words),
+        held_back=_held_back(outcome.of("held"), given, words),
+        outcome=outcome,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The texts of one language, filled in with one patient's facts."""
+
+    facts: Mapping[str, Any]
+    texts: Catalog
+    country: str
+
+    def say(self, path: str) -> str:
+        return self.texts.get(f"plan.{path}", **self.texts.tree(f"safety.numbers.{self.country}"))
+
+    def evidence(self, names: Sequence[str]) -> list[str]:
+        return [said for name in names if (said := sentence(self.texts, name, self.facts))]
+
+
+def _finding(verdict: Verdict, words: _Words) -> Finding:
+    rule = verdict.rule
+    said = [*words.evidence(rule.evidence), words.say(f"reasons.{rule.because}")]
+    return Finding(rule.id, " ".join(said), rule.source)
+
+
+def _recommendations(opened: Sequence[Verdict], rules: Rules, words: _Words) -> tuple[Recommendation, ...]:
+    """Return the advice in ladder order, what only accompanies last, at most MOST_RECOMMENDATIONS."""
+    grouped: dict[str, list[Verdict]] = {}
+    for verdict in sorted(opened, key=lambda verdict: not verdict.rule.lead):
+        grouped.setdefault(verdict.rule.recommend, []).append(verdict)
+    if not grouped:
+        return (
+            Recommendation(
+                ALWAYS_LISTED, words.say(f"recommendations.{ALWAYS_LISTED}.text"), words.say("reasons.fallback")
+            ),
+        )
+    chosen = list(grouped)[:MOST_RECOMMENDATIONS]
+    if ALWAYS_LISTED in grouped and ALWAYS_LISTED not in chosen:
+        chosen[-1] = ALWAYS_LISTED
+    return tuple(_recommendation(name, grouped[name], rules, words) for name in chosen)
+
+
+def _recommendation(name: str, verdicts: Sequence[Verdict], rules: Rules, words: _Words) -> Recommendation:
+    notes = [note.id for note in rules.notes.get(name, ()) if note.when.holds(words.facts)][: MOST_NOTES.get(name)]
+    text = [words.say(f"recommendations.{name}.text"), *(words.say(f"notes.{note}") for note in notes)]
+    evidence = _unique(said for verdict in verdicts for said in words.evidence(verdict.rule.evidence))
+    reasons = _unique(words.say(f"reasons.{verdict.rule.because}") for verdict in verdicts)
+    return Recommendation(name, " ".join(text), " ".join([*evidence[:MOST_EVIDENCE], *reasons[:MOST_REASONS]]))
+
+
+def _questions(outcome: Outcome, rules: Rules, words: _Words) -> tuple[str, ...]:
+    if outcome.tier == SUSPENDING[0]:
+        return ()
+    asked = [question.id for question in rules.questions if question.when.holds(outcome.facts)]
+    return tuple(words.say(f"questions.{name}") for name in asked[:MOST_QUESTIONS])
+
+
+def _held_back(held: Sequence[Verdict], given: set[str], words: _Words) -> tuple[HeldBack, ...]:
+    waiting: dict[str, str] = {}
+    for verdict in held:
+        if verdict.rule.recommend not in given:
+            waiting.setdefault(verdict.rule.recommend, str(verdict.until))
+    return tuple(HeldBack(name, words.say(f"until.{until}")) for name, until in list(waiting.items())[:MOST_HELD])
+
+
+def _explained(verdict: Verdict, facts: Mapping[str, Any]) -> dict[str, Any]:
+    rule = verdict.rule
+    names = rule.when.names | (rule.opens.names if rule.opens else frozenset())
+    return {
+        "rule": rule.id,
+        "version": rule.version,
+        "rung": rule.rung,
+        "recommend": rule.recommend,
+        "status": verdict.status,
+        "waits_for": verdict.until,
+        "when": rule.when.source,
+        "facts": {name: _plain(facts[name]) for name in sorted(names)},
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _unique(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))

@@ -1,0 +1,188 @@
+"""Decides the next question: pure functions of the answers given so far.
+
+`answers` maps question ids to validated answers; the listener's red flags stand under "red_flags". An id that is absent
+or None has not been answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ._answers import validate_flag
+from ._questions import CONDITIONS, NO_ANSWER, QUESTIONS, RED_FLAGS, SECTIONS, TIERS, Tier
+
+Answers = Mapping[str, Any]
+URGENT: tuple[Tier, ...] = ("same_day", "emergency")
+ADHERENT = 80  # % of the prescribed days, the commonest threshold in 86 studies (Bailey 2020, BJSM 54:326)
+EARLY_WEEKS, EARLY_SESSIONS = 2, 3
+_WHEN = {question.when.source: question.when for question in QUESTIONS.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """Questions shown together: those still open that belong with the one that is asked."""
+
+    id: str
+    section: str
+    number: int
+    of: int
+    questions: tuple[str, ...]
+
+
+def facts(answers: Answers) -> dict[str, Any]:
+    """Return the names that conditions may use, from the answers."""
+    known = CONDITIONS.blank()
+    for name, question in QUESTIONS.items():
+        value = answers.get(name)
+        if value is None or value in NO_ANSWER or (question.none and value == "none"):
+            continue
+        known[name] = [item["activity"] for item in value] if question.kind == "activities" else value
+    known["adherence"] = adherence(answers)
+    known["tier"] = tier(red_flags(answers))
+    known["urgent"] = known["tier"] in URGENT
+    known["well"] = known["progress"] == "much_better"
+    known["early"] = (
+        known["weeks_in_pt"] < EARLY_WEEKS
+        and not known["sessions"] >= EARLY_SESSIONS
+        and known["progress"] not in ("much_worse", "a_bit_worse")
+    )
+    known["mood_crisis"] = any(
+        flag["id"] == "mental_health_crisis" and flag["state"] == "reported"
+        for flag in answers.get("red_flags") or ()
+    )
+    return known
+
+
+def adherence(answers: Answers) -> float:
+    """Return done / prescribed x 100 of the home exercise programme (HEP), capped at 100; NaN where not both are known."""
+    done, prescribed = answers.get("hep_days_done"), answers.get("hep_days_prescribed")
+    if not isinstance(done, int | float) or not isinstance(prescribed, int | float) or prescribed == 0:
+        return float("nan")
+    return min(100.0, 100 * done / prescribed)
+
+
+def red_flags(answers: Answers) -> list[dict[str, Any]]:
+    """Return the red flags of the answers: the safety lists' and the listener's, one entry for each id.
+
+    What was reported outweighs what was denied; the higher tier wins (design, section 3).
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for flag in (*_screened(answers), *(validate_flag(item) for item in answers.get("red_flags") or ())):
+        held = found.get(flag["id"])
+        if held is None or _weight(flag) > _weight(held):
+            found[flag["id"]] = flag
+    return [found[name] for name in RED_FLAGS if name in found]
+
+
+def merge_flags(held: Sequence[Mapping[str, Any]], heard: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the held flags with the heard ones added: tiers only rise, and what is said again counts again."""
+    merged = {flag["id"]: dict(flag) for flag in held}
+    for flag in heard:
+        old = merged.get(flag["id"])
+        if old is None or old["state"] != "reported" or TIERS.index(flag["tier"]) > TIERS.index(old["tier"]):
+            merged[flag["id"]] = dict(flag)
+    return list(merged.values())
+
+
+def tier(flags: Sequence[Mapping[str, Any]]) -> Tier:
+    """Return the highest tier among the red flags reported; an unknown answer to an emergency one is same_day."""
+    ranks = [0]
+    for flag in flags:
+        if flag["state"] == "reported":
+            ranks.append(TIERS.index(flag["tier"]))
+        elif flag["state"] == "unknown" and flag["tier"] == "emergency":
+            ranks.append(TIERS.index("same_day"))
+    return TIERS[max(ranks)]
+
+
+def is_open(answers: Answers, name: str) -> bool:
+    return answers.get(name) is None
+
+
+def applicable(answers: Answers) -> list[str]:
+    """Return the ids of all questions that are asked of someone with these answers, in order."""
+    known = facts(answers)
+    # Many questions share a condition; each is worked out once.
+    holds = {source: condition.holds(known) for source, condition in _WHEN.items()}
+    return [name for name, question in QUESTIONS.items() if holds[question.when.source]]
+
+
+def next_question(answers: Answers) -> str | None:
+    """Return the next question; None when all is asked, consent was declined or an emergency was reported."""
+    return None if _stopped(answers) else next((name for name in applicable(answers) if is_open(answers, name)), None)
+
+
+def next_section(answers: Answers) -> str | None:
+    """Return the section of the next question, or None."""
+    name = next_question(answers)
+    return QUESTIONS[name].section if name else None
+
+
+def required(section: str, answers: Answers) -> list[str]:
+    """Return the ids a section's form needs: none still open unless the next question of all is one of its own.
+
+    So a form ends by itself when a changed answer opens an earlier question, or when an emergency was reported.
+    """
+    asked = applicable(answers)
+    mine = [name for name in asked if QUESTIONS[name].section == section]
+    following = None if _stopped(answers) else next((name for name in asked if is_open(answers, name)), None)
+    if following is not None and QUESTIONS[following].section == section:
+        return mine
+    return [name for name in mine if not is_open(answers, name)]
+
+
+def previous_question(answers: Answers, current: str | None) -> str | None:
+    """Return the last question answered before `current` that may be asked again, or None at the very start."""
+    names = applicable(answers)
+    before = names[: names.index(current)] if current in names else names
+    return next((name for name in reversed(before) if not is_open(answers, name) and name != "consent"), None)
+
+
+def screen(answers: Answers, current: str) -> Screen:
+    """Return the screen that asks `current`: with it, the open questions that belong together with it."""
+    asked = QUESTIONS[current]
+    together = tuple(
+        name
+        for name in applicable(answers)
+        if QUESTIONS[name].screen == asked.screen and (name == current or is_open(answers, name))
+    )
+    shown = SECTIONS[1:-1]
+    number = shown.index(asked.section) + 1 if asked.section in shown else 0
+    return Screen(asked.screen, asked.section, number, len(shown), together)
+
+
+def record_of(answers: Answers) -> dict[str, Any]:
+    """Return the answer record of design section 3: what was asked and answered, with the red flags of both sources."""
+    record: dict[str, Any] = {}
+    for name in applicable(answers):
+        question, value = QUESTIONS[name], answers.get(name)
+        if question.record and value is not None:
+            record[name] = None if question.none and value == "none" else value
+    record["red_flags"] = red_flags(answers)
+    return record
+
+
+def _stopped(answers: Answers) -> bool:
+    return answers.get("consent") == "no" or tier(red_flags(answers)) == "emergency"
+
+
+def _screened(answers: Answers) -> Iterator[dict[str, Any]]:
+    for name, question in QUESTIONS.items():
+        given = answers.get(name)
+        if not question.raises or given is None:
+            continue
+        for value, raised in question.raises.items():
+            yield {"id": raised.flag, "tier": raised.tier, "state": _state(given, value)}
+
+
+def _state(given: Any, value: str) -> str:
+    if given in NO_ANSWER:
+        return "unknown"
+    return "reported" if value in given else "denied"
+
+
+def _weight(flag: Mapping[str, Any]) -> tuple[int, int]:
+    order = ("denied", "unknown", "checked", "reported")
+    return order.index(flag["state"]), TIERS.index(flag["tier"])

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Sets Plateau up in this folder: environment, packages, model; with --tests also what the tests need.
+
+Safe to repeat: a step whose result is there already says so and is skipped. Needs only Python 3.11 with venv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+BIN = VENV / "bin"
+LOCKS = ("requirements.lock", "requirements-dev.lock")
+MODEL = ROOT / "models" / "plateau.tar.gz"
+MODEL_SOURCES = ("config.yml", "domain.yml", "data")
+APT = {"/usr/bin/chromium": "chromium", "/usr/lib/postgresql": "postgresql"}
+
+
+class SetupError(SystemExit):
+    """Something is missing on this machine; the message holds the line that installs it."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tests", action="store_true", help="also install what only the tests need")
+    parser.add_argument("--no-train", action="store_true", help="leave the model alone")
+    options = parser.parse_args()
+    locks = LOCKS if options.tests else LOCKS[:1]
+    steps: list[tuple[str, Callable[[], str]]] = [
+        ("Python environment in .venv", make_environment),
+        ("Packages from the lock", lambda: install_packages(locks)),
+        ("Plateau itself", install_plateau),
+    ]
+    if options.tests:
+        steps.append(("What only the tests need (Chromium, PostgreSQL)", install_test_programs))
+    if not options.no_train:
+        steps.append(("The dialogue model", train))
+    for number, (title, step) in enumerate(steps, start=1):
+        started = time.monotonic()
+        print(f"[{number}/{len(steps)}] {title} ...", flush=True)
+        result = step()
+        print(f"[{number}/{len(steps)}] {title}: {result} ({time.monotonic() - started:.0f} s)", flush=True)
+
+
+def make_environment() -> str:
+    if (BIN / "python").exists() and (BIN / "uv").exists():
+        return "already there"
+    python = find_python()
+    if not can_make_environments(python):
+        raise SetupError(
+            "Python's venv module is missing. Install it with:\n\n    apt-get install -y python3.11-venv\n"
+        )
+    run([python, "-m", "venv", str(VENV)])
+    run([str(BIN / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv"])
+    return "made"
+
+
+def find_python() -> str:
+    for name in (sys.executable, shutil.which("python3.11"), shutil.which("python3")):
+        if name and output([name, "-c", "import sys; print(*sys.version_info[:2])"]).split() == ["3", "11"]:
+            return name
+    raise SetupError(
+        "Plateau needs Python 3.11. Install it with:\n\n    apt-get install -y python3.11 python3.11-venv\n"
+    )
+
+
+def can_make_environments(python: str) -> bool:
+    return subprocess.run([python, "-c", "import venv, ensurepip"], capture_output=True).returncode == 0
+
+
+def install_packages(locks: Sequence[str]) -> str:
+    stamp = VENV / "packages.stamp"
+    wanted = digest(ROOT / lock for lock in locks)
+    held = stamp.read_text().split() if stamp.exists() else []
+    if wanted in held:
+        return "already there"
+    run([str(BIN / "uv"), "pip", "sync", "--quiet", "--python", str(BIN / "python"), *locks])
+    # The tests' packages hold the server's too: one who has them needs no second installation.
+    stamp.write_text("\n".join({wanted, digest([ROOT / LOCKS[0]])}))
+    (VENV / "plateau.stamp").unlink(missing_ok=True)
+    return "installed"
+
+
+def install_plateau() -> str:
+    stamp = VENV / "plateau.stamp"
+    wanted = digest([ROOT / "pyproject.toml"])
+    if stamp.exists() and stamp.read_text() == wanted:
+        return "already there"
+    uv = [str(BIN / "uv"), "pip", "install", "--quiet", "--python", str(BIN / "python")]
+    run([*uv, "--no-deps", "--editable", "."])
+    stamp.write_text(wanted)
+    return "installed"
+
+
+def install_test_programs() -> str:
+    missing = [package for path, package in APT.items() if not Path(path).exists()]
+    if not missing:
+        return "already there"
+    line = "apt-get update && apt-get install -y --no-install-recommends " + " ".join(missing)
+    if os.geteuid() != 0:
+        raise SetupError(f"The tests need {' and '.join(missing)}. As root, run:\n\n    {line}\n")
+    run(["bash", "-c", line.replace("apt-get", "DEBIAN_FRONTEND=noninteractive apt-get -qq")])
+    return "installed"
+
+
+def train() -> str:
+    stamp = MODEL.with_suffix(".stamp")
+    wanted = digest(model_sources())
+    if MODEL.exists() and stamp.exists() and stamp.read_text() == wanted:
+        return "already trained"
+    MODEL.parent.mkdir(exist_ok=True)
+    quiet = {
+        "RASA_TELEMETRY_ENABLED": "false",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONWARNINGS": "ignore",
+        "LOG_LEVEL": "WARNING",
+    }
+    command = [
+        str(BIN / "python"),
+        "-m",
+        "rasa",
+        "train",
+        "--fixed-model-name",
+        MODEL.name.removesuffix(".tar.gz"),
+        "--out",
+        "models",
+    ]
+    run(command, {**os.environ, **quiet})
+    stamp.write_text(wanted)
+    return "trained"
+
+
+def model_sources() -> Iterable[Path]:
+    for name in MODEL_SOURCES:
+        path = ROOT / name
+        yield from sorted(path.rglob("*.yml")) if path.is_dir() else [path]
+
+
+def digest(paths: Iterable[Path]) -> str:
+    total = hashlib.sha256()
+    for path in paths:
+        total.update(path.name.encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()
+
+
+def run(command: Sequence[str], environment: dict[str, str] | None = None) -> None:
+    result = subprocess.run(command, cwd=ROOT, env=environment)
+    if result.returncode:
+        raise SetupError(f"This failed with code {result.returncode}: {' '.join(command)}")
+
+
+def output(command: Sequence[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True).stdout
+
+
+if __name__ == "__main__":
+    main()
