@@ -103,6 +103,8 @@ def _choice(question: Question, value: Any) -> str:
 
 
 def _multi(question: Question, value: Any) -> list[str]:
+    if question.single and isinstance(value, str):
+        value = [value]
     items = _items(question.id, value, "a list of " + ", ".join(question.values))
     chosen = {_choice(question, item) for item in items}
     if not chosen:

@@ -56,7 +56,7 @@ def facts(answers: Answers) -> dict[str, Any]:
 
 
 def adherence(answers: Answers) -> float:
-    """Return done / prescribed x 100 of the home exercise programme (HEP), capped at 100; NaN where not both are known."""
+    """Return done / prescribed x 100 of the home exercise programme (HEP), at most 100; NaN unless both are known."""
     done, prescribed = answers.get("hep_days_done"), answers.get("hep_days_prescribed")
     if not isinstance(done, int | float) or not isinstance(prescribed, int | float) or prescribed == 0:
         return float("nan")

@@ -1,0 +1,61 @@
+"""What the actions read from the tracker and say in the patient's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rasa_sdk import Tracker
+from rasa_sdk.events import EventType, SlotSet
+
+from plateau.content import Catalog, catalog, clinic
+from plateau.protocol import QUESTIONS, next_section, spoken
+
+# The stage the dialogue is in when the protocol has no question left.
+AFTER_QUESTIONS = "plan"
+
+
+def answers_of(tracker: Tracker) -> dict[str, Any]:
+    """Return the answers given so far, with the listener's red flags under "red_flags"."""
+    names = (*QUESTIONS, "red_flags")
+    return {name: value for name in names if (value := tracker.get_slot(name)) is not None}
+
+
+def stage_of(answers: Mapping[str, Any], *, emergency: bool) -> str:
+    """Return the stage that the answers lead to: a section, plan, declined or emergency."""
+    if emergency:
+        return "emergency"
+    if answers.get("consent") == "no":
+        return "declined"
+    return next_section(answers) or AFTER_QUESTIONS
+
+
+def numbers(tracker: Tracker) -> dict[str, str]:
+    """Return the numbers to call, of the patient's country, with the clinic's name and phone."""
+    here = clinic()
+    return {**here.numbers_for(tracker.get_slot("country")), "clinic": here.name, "phone": here.phone}
+
+
+def texts() -> Catalog:
+    return catalog()
+
+
+def entities_of(tracker: Tracker) -> dict[str, Any]:
+    """Return what the latest message filled: entity name to value."""
+    return {entity["entity"]: entity["value"] for entity in tracker.latest_message.get("entities") or ()}
+
+
+def answered(tracker: Tracker) -> dict[str, Any]:
+    """Return the answers that the latest message holds."""
+    return {name: value for name, value in entities_of(tracker).items() if name in QUESTIONS}
+
+
+def notes(values: Mapping[str, Any]) -> str:
+    """Return answers as one line: label and words of each."""
+    words = texts()
+    labels = {name: words.get(f"questions.{name}.label") for name in values}
+    return "; ".join(f"{labels[name]}: {spoken(name, value, words)}" for name, value in values.items())
+
+
+def slots(values: Iterable[tuple[str, Any]]) -> list[EventType]:
+    return [SlotSet(name, value) for name, value in values]

@@ -1,0 +1,31 @@
+"""Rasa's agent inside our process: our actions, our tracker store, nothing that goes on in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rasa.core.agent import Agent
+
+from plateau.server._actions import InProcessActions, install
+from plateau.server.tracker_store import PlateauTrackerStore, Projector, make_loud
+from plateau.store import Database
+
+
+class ModelMissing(RuntimeError):
+    """There is no trained model, or it cannot be loaded; the message says how to make one."""
+
+
+def load_agent(model: Path, database: Database, projector: Projector) -> tuple[Agent, PlateauTrackerStore]:
+    """Load the model at `model` (a .tar.gz of `rasa train`) over `database`; raises ModelMissing."""
+    if not model.is_file():
+        raise ModelMissing(f"{model}: there is no trained model; run `make setup`")
+    install()
+    agent = Agent(tracker_store=PlateauTrackerStore(database=database), action_endpoint=InProcessActions())
+    try:
+        agent.load_model(model)
+    except Exception as error:
+        kind = type(error).__name__
+        raise ModelMissing(f"{model} cannot be loaded ({kind}); run `make setup` to train it anew") from error
+    store = make_loud(agent)
+    store.projector = projector
+    return agent, store

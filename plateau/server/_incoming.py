@@ -1,0 +1,129 @@
+"""What a patient may send, checked: words, answers to the screen, or one of the moves."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from plateau.channels import COMMANDS
+from plateau.protocol import QUESTIONS, InvalidAnswer, validate
+
+from ._limits import TEXT_CHARACTERS
+
+ID_CHARACTERS = 64
+# Rasa takes a message that starts with "/" for a payload; this invisible sign, which strip() leaves, makes it words.
+WORD_JOINER = "\u2060"
+
+
+class BadRequest(ValueError):
+    """A request that cannot be taken; `code` is for programs, the message says what is wrong and what is allowed."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One message: the client's own id for it, and exactly one of words, answers or a command."""
+
+    id: str
+    text: str | None = None
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    command: str | None = None
+    question: str | None = None
+
+    @property
+    def words(self) -> str:
+        """All free text of the message, for the red-flag listener."""
+        own = [value for name, value in self.answers.items() if QUESTIONS[name].kind == "text"]
+        for name, value in self.answers.items():
+            if QUESTIONS[name].kind == "activities" and isinstance(value, list):
+                own += [item["activity"] for item in value]
+        return "\n".join([*([self.text] if self.text else []), *own])
+
+
+def read(body: bytes) -> Incoming:
+    """Return the checked message; raises BadRequest."""
+    try:
+        raw = json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadRequest("bad_json", "The body is not valid JSON.") from None
+    if not isinstance(raw, dict):
+        raise BadRequest("bad_json", "The body is not a JSON object.")
+    if unknown := set(raw) - {"id", "text", "answers", "command"}:
+        raise BadRequest("bad_field", f"Unknown field {sorted(unknown)[0]!r:.40}; allowed: id, text, answers, command.")
+    given = [name for name in ("text", "answers", "command") if raw.get(name) is not None]
+    if len(given) != 1:
+        raise BadRequest("bad_message", "Send exactly one of text, answers or command.")
+    identifier = _id(raw.get("id"))
+    if "text" in given:
+        return Incoming(identifier, text=_text(raw["text"]))
+    if "answers" in given:
+        return Incoming(identifier, answers=_answers(raw["answers"]))
+    return _command(identifier, raw["command"])
+
+
+def clean(text: str) -> str:
+    """Return text without NUL and lone surrogates, in NFC, that Rasa cannot take for a payload."""
+    plain = unicodedata.normalize("NFC", text.encode("utf-8", "ignore").decode("utf-8").replace("\x00", "")).strip()
+    bare = plain.lstrip(WORD_JOINER + "\ufeff\u200b \t\r\n")
+    return WORD_JOINER + bare if bare.startswith("/") else plain
+
+
+def _id(value: Any) -> str:
+    fits = isinstance(value, str) and 1 <= len(value) <= ID_CHARACTERS and value.isascii() and value.isprintable()
+    if not fits:
+        raise BadRequest("bad_id", f"id must be 1 to {ID_CHARACTERS} printable ASCII characters, new for each message.")
+    return str(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise BadRequest("bad_text", "text must be a string.")
+    if len(value) > TEXT_CHARACTERS:
+        raise BadRequest("too_long", f"Please write at most {TEXT_CHARACTERS} characters; this has {len(value)}.")
+    text = clean(value)
+    if not text:
+        raise BadRequest("empty", "The message is empty. Please write a few words.")
+    return text
+
+
+def _answers(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not value:
+        raise BadRequest("bad_answers", "answers must be an object of question ids and their answers.")
+    clean_answers: dict[str, Any] = {}
+    for name, answer in value.items():
+        if name not in QUESTIONS:
+            raise BadRequest("bad_answers", f"Unknown question {name!r:.40}; allowed: {', '.join(QUESTIONS)}.")
+        try:
+            clean_answers[name] = validate(name, _scrubbed(answer))
+        except InvalidAnswer as error:
+            wrong = f"{error.question}: this is not an answer; allowed: {error.allowed}."
+            raise BadRequest("bad_answer", wrong) from None
+    return clean_answers
+
+
+def _scrubbed(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "ignore").decode("utf-8").replace("\x00", "")
+    if isinstance(value, list):
+        return [_scrubbed(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _scrubbed(item) for name, item in value.items()}
+    return value
+
+
+def _command(identifier: str, value: Any) -> Incoming:
+    name = value.get("name") if isinstance(value, dict) else None
+    if name not in COMMANDS:
+        raise BadRequest("bad_command", f"Unknown command; allowed: {', '.join(COMMANDS)}.")
+    question = value.get("question")
+    if question is not None and question not in QUESTIONS:
+        raise BadRequest("bad_command", f"Unknown question; allowed: {', '.join(QUESTIONS)}.")
+    if name == "change" and question is None:
+        raise BadRequest("bad_command", "change needs the id of a question.")
+    return Incoming(identifier, command=name, question=question)

@@ -1,0 +1,47 @@
+"""Signed session tokens: each is bound to one conversation and expires."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
+
+LIFETIME = 12 * 60 * 60  # seconds
+
+
+class BadToken(Exception):
+    """The token is not one of ours, or too old."""
+
+
+class Sessions:
+    """Issues and checks tokens with one secret."""
+
+    def __init__(self, secret: str, lifetime: int = LIFETIME) -> None:
+        self.lifetime = lifetime
+        self._signer = URLSafeTimedSerializer(secret, salt="plateau-session")
+
+    def issue(self, conversation: str) -> str:
+        return str(self._signer.dumps(conversation))
+
+    def conversation(self, token: str) -> str:
+        """Return the conversation a token is for; raises BadToken."""
+        try:
+            return str(self._signer.loads(token, max_age=self.lifetime))
+        except (BadSignature, SignatureExpired):
+            raise BadToken from None
+
+
+def new_conversation() -> str:
+    """Return an id that nobody can guess and that says nothing of the patient."""
+    return f"web-{secrets.token_urlsafe(24)}"
+
+
+def kept_secret(folder: Path) -> str:
+    """Return the secret kept in `folder`, made there on first use, readable by its owner only."""
+    file = folder / "secret"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(48))
+    return file.read_text()

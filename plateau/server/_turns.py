@@ -1,0 +1,289 @@
+"""One turn of a conversation: a message goes in, a reply comes out, and both are saved, or neither is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from weakref import WeakValueDictionary
+
+from rasa.core.agent import Agent
+from rasa.core.channels.channel import UserMessage
+from rasa.shared.core.events import ActionExecuted, SessionStarted, SlotSet, UserUttered
+from rasa.shared.core.trackers import DialogueStateTracker
+from sqlalchemy.orm import Session
+
+from plateau.channels import Dialogue, turn_screen
+from plateau.content import Catalog, Clinic
+from plateau.protocol import QUESTIONS, merge_flags, screen
+from plateau.server._actions import Failures, failures
+from plateau.server._channel import TurnChannel
+from plateau.server._incoming import BadRequest, Incoming
+from plateau.server._net import SafetyNet, said
+from plateau.server.tracker_store import PlateauTrackerStore
+from plateau.store import Conflict, Database, Repository, StoreError
+from plateau.understanding.listener import Heard
+
+logger = logging.getLogger(__name__)
+
+TURN_SECONDS = 20.0
+CONSENT_VERSION = "1"
+# What stays of a conversation whose patient declined: where to call, and that we may not ask.
+KEPT_AFTER_DECLINE = ("started", "stage", "for_whom", "country", "consent")
+INTENTS = {
+    "why": "ask_why",
+    "back": "go_back",
+    "human": "human",
+    "stop": "stop",
+    "resume": "resume",
+    "restart": "restart_interview",
+    "change": "correct_answer",
+    "mistake": "flag_mistake",
+    "checked": "flag_checked",
+}
+
+
+class NotSaved(Exception):
+    """The turn was not saved; `reply` says so to the patient, with the safety net's words if danger was heard."""
+
+    def __init__(self, reply: dict[str, Any]) -> None:
+        super().__init__("the turn was not saved")
+        self.reply = reply
+
+
+class Turns:
+    """Takes the messages of all conversations of this worker."""
+
+    def __init__(self, database: Database, clinic: Clinic, words: Catalog, net: SafetyNet) -> None:
+        self._database, self._clinic, self._words, self._net = database, clinic, words, net
+        self._agent: Agent | None = None
+        self._store: PlateauTrackerStore | None = None
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def start(self, agent: Agent, store: PlateauTrackerStore) -> None:
+        self._agent, self._store = agent, store
+
+    async def ready(self) -> bool:
+        """Tell whether a real message can be read and the database answers."""
+        if self._agent is None or self._agent.processor is None:
+            return False
+        try:
+            parsed = await self._agent.processor.parse_message(UserMessage("hello"))
+            await self._database.read(lambda session: Repository(session).position("nobody"))
+        except Exception as error:
+            logger.error("not ready: %s", type(error).__name__)
+            return False
+        return bool(parsed.get("intent", {}).get("name"))
+
+    async def begin(self, conversation: str) -> dict[str, Any]:
+        """Start a conversation: the greeting and the first question."""
+        return await self.take(conversation, Incoming("start", command="start"))
+
+    async def take(self, conversation: str, message: Incoming) -> dict[str, Any]:
+        """Return the reply to a message, the same one to the same message; raises NotSaved."""
+        async with self._one_at_a_time(conversation):
+            heard: tuple[Heard, ...] = ()
+            try:
+                held = await self._held(conversation, message.id)
+                if held is not None:
+                    return held
+                heard = self._net.hear(message.words)
+                return await asyncio.wait_for(self._answer(conversation, message, heard), TURN_SECONDS)
+            except BadRequest:
+                raise
+            except Exception as error:
+                # The reason, never the words: an error's text may quote the patient.
+                logger.error("a turn was not saved: %s", type(error).__name__)
+                heard = heard or self._net.hear(message.words)
+                raise NotSaved(self._apology(message, heard)) from None
+
+    async def last(self, conversation: str) -> dict[str, Any] | None:
+        """Return the latest reply of a conversation, or None when there is no such conversation."""
+        return await self._database.read(lambda session: Repository(session).last_reply(conversation))
+
+    async def forget(self, conversation: str) -> None:
+        """Delete everything of a conversation; raises StoreError."""
+        async with self._one_at_a_time(conversation):
+            await self._database.run(lambda session: Repository(session).forget(conversation))
+            await asyncio.to_thread(self._database.scrub)
+            if self._store is not None:
+                self._store.discard(conversation)
+
+    async def purge(self) -> int:
+        """Delete what was said without consent longer ago than the clinic keeps it; return how many conversations."""
+        before = datetime.now(UTC) - timedelta(minutes=self._clinic.keep_before_consent_minutes)
+        return await self._database.run(lambda session: Repository(session).purge_unconsented(before))
+
+    @asynccontextmanager
+    async def _one_at_a_time(self, conversation: str) -> Any:
+        lock = self._locks.setdefault(conversation, asyncio.Lock())
+        async with lock:
+            yield
+
+    async def _held(self, conversation: str, message_id: str) -> dict[str, Any] | None:
+        return await self._database.read(lambda session: Repository(session).reply(conversation, message_id))
+
+    async def _answer(self, conversation: str, message: Incoming, heard: tuple[Heard, ...]) -> dict[str, Any]:
+        if self._agent is None or self._store is None:
+            raise StoreError("the model is not loaded")
+        try:
+            return await self._turn(self._agent, self._store, conversation, message, heard)
+        except Conflict:
+            # Another worker was quicker: what it saved is now the truth, and this message follows it.
+            return await self._turn(self._agent, self._store, conversation, message, heard)
+
+    async def _turn(
+        self, agent: Agent, store: PlateauTrackerStore, conversation: str, message: Incoming, heard: tuple[Heard, ...]
+    ) -> dict[str, Any]:
+        channel, failed = TurnChannel(), Failures()
+        told: dict[str, Any] = {}
+
+        def make_reply(tracker: DialogueStateTracker) -> Mapping[str, Any]:
+            if failed.names or not channel.messages:
+                raise StoreError(
+                    f"the turn is not saved, for an action failed: {', '.join(failed.names) or 'no answer'}"
+                )
+            told.update(self._reply(message, tracker, channel.messages, heard))
+            return told
+
+        token = failures.set(failed)
+        try:
+            with store.pending_reply(conversation, message.id, make_reply) as pending:
+                held = await self._slots(store, conversation)
+                await agent.handle_message(self._user_message(conversation, message, channel, held))
+        finally:
+            failures.reset(token)
+        if not pending.saved:
+            raise StoreError("the turn was not saved")
+        if message.command != "resume" and told["stage"] == "declined":
+            await self._drop_words(store, conversation, message.id, told)
+        return told
+
+    async def _slots(self, store: PlateauTrackerStore, conversation: str) -> dict[str, Any]:
+        tracker = await store.peek(conversation)
+        return tracker.current_slot_values() if tracker else {}
+
+    def _user_message(
+        self, conversation: str, message: Incoming, channel: TurnChannel, held: Mapping[str, Any]
+    ) -> UserMessage:
+        parsed = None if message.text else self._parsed(message, held)
+        text = message.text or f"/{parsed['intent']['name']}" if parsed else message.text
+        return UserMessage(text, channel, conversation, parse_data=parsed, input_channel="web", message_id=message.id)
+
+    def _parsed(self, message: Incoming, held: Mapping[str, Any]) -> dict[str, Any]:
+        """What Rasa would have read from a tap: no model has to guess at it."""
+        intent, entities = self._tapped(message, held)
+        heard = [flag.to_dict() for flag in self._net.hear(message.words, held)]
+        before = held.get("red_flags") or []
+        if heard and (flags := merge_flags(before, heard)) != before:
+            entities["red_flags"] = flags
+        if any(flag["tier"] == "emergency" for flag in heard):
+            intent, entities = "emergency", {"red_flags": entities.get("red_flags", before)}
+        return {
+            "text": f"/{intent}",
+            "intent": {"name": intent, "confidence": 1.0},
+            "entities": [{"entity": name, "value": value} for name, value in entities.items()],
+        }
+
+    def _tapped(self, message: Incoming, held: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        if message.answers:
+            shown = self._shown(held)
+            if unasked := [name for name in message.answers if name not in shown]:
+                raise BadRequest("not_asked", f"{unasked[0]} is not asked now; asked: {', '.join(shown) or 'nothing'}.")
+            return "answer", dict(message.answers)
+        if message.command == "start":
+            return "start", {}
+        if message.command == "confirm":
+            return "answer", {"review": "confirm"}
+        if message.command in ("skip", "dont_know"):
+            value = "skipped" if message.command == "skip" else "unknown"
+            unanswered = [name for name in self._shown(held) if held.get(name) is None]
+            return message.command, {name: value for name in unanswered if not QUESTIONS[name].required}
+        if message.command == "change":
+            return "correct_answer", {"change": message.question}
+        return INTENTS[message.command or ""], {}
+
+    def _shown(self, held: Mapping[str, Any]) -> tuple[str, ...]:
+        """The questions on the patient's screen: only these can be answered by a tap, so nothing before consent."""
+        asked = held.get("requested_slot")
+        return screen(_answers(held), asked).questions if asked in QUESTIONS else ()
+
+    def _reply(
+        self,
+        message: Incoming,
+        tracker: DialogueStateTracker,
+        messages: list[dict[str, Any]],
+        heard: tuple[Heard, ...],
+    ) -> dict[str, Any]:
+        slots = tracker.current_slot_values()
+        stage = slots.get("stage")
+        urgent = [flag for flag in heard if flag.tier == "emergency"]
+        if urgent and stage != "emergency":
+            # The dialogue did not act on what the net heard: the net speaks first.
+            messages = [*said(urgent, self._words, self._numbers(slots)), *messages]
+        asked = slots.get("requested_slot") if tracker.active_loop_name else None
+        dialogue = Dialogue(stage, asked, _answers(slots), self._numbers(slots), slots.get("before") or {})
+        return {
+            "id": message.id,
+            "number": sum(isinstance(event, UserUttered) for event in tracker.events),
+            "saved": True,
+            "stage": stage,
+            "messages": messages,
+            "screen": turn_screen(dialogue, self._words),
+        }
+
+    def _numbers(self, slots: Mapping[str, Any]) -> dict[str, str]:
+        here = self._clinic
+        return {**here.numbers_for(slots.get("country")), "clinic": here.name, "phone": here.phone}
+
+    def _apology(self, message: Incoming, heard: tuple[Heard, ...]) -> dict[str, Any]:
+        numbers = self._numbers({})
+        words = {
+            "id": "safety.net.not_saved",
+            "kind": "urgent",
+            "text": self._words.get("safety.net.not_saved", **numbers),
+        }
+        messages = [*said(heard, self._words, numbers), words]
+        return {"id": message.id, "number": 0, "saved": False, "stage": None, "messages": messages, "screen": None}
+
+    async def _drop_words(
+        self, store: PlateauTrackerStore, conversation: str, message_id: str, reply: Mapping[str, Any]
+    ) -> None:
+        """Drop what was said before consent was declined; the conversation itself can be taken up again."""
+        slots = await self._slots(store, conversation)
+        kept = [SlotSet(name, slots[name]) for name in KEPT_AFTER_DECLINE if slots.get(name) is not None]
+        events = [ActionExecuted("action_session_start"), SessionStarted(), *kept, ActionExecuted("action_listen")]
+
+        def work(session: Session) -> None:
+            repository = Repository(session)
+            repository.forget(conversation)
+            repository.append(conversation, None, [event.as_dict() for event in events])
+            repository.save_consent(conversation, "declined", CONSENT_VERSION)
+            repository.remember_reply(conversation, message_id, reply)
+
+        await self._database.run(work)
+        store.discard(conversation)
+
+
+def project(session: Session, tracker: DialogueStateTracker) -> None:
+    """Write what follows from a turn, in the transaction that saves it: consent, answers, plan."""
+    slots = tracker.current_slot_values()
+    consent = slots.get("consent")
+    repository = Repository(session)
+    if consent == "yes":
+        repository.save_consent(tracker.sender_id, "given", CONSENT_VERSION)
+        repository.save_reevaluation(
+            tracker.sender_id,
+            # As answered: "none" and what a later answer made void are settled when the record is read.
+            _answers(slots),
+            slots.get("assessment"),
+            patient_id=f"patient-{tracker.sender_id}",
+        )
+
+
+def _answers(slots: Mapping[str, Any]) -> dict[str, Any]:
+    names = (*QUESTIONS, "red_flags")
+    return {name: value for name in names if (value := slots.get(name)) is not None}

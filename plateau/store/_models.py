@@ -1,0 +1,157 @@
+"""The tables. Ids are opaque: no name, number or address of a patient is ever a key."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    UniqueConstraint,
+    literal_column,
+)
+from sqlalchemy.orm import registry
+
+from ._columns import Identifier, JsonText, UtcDateTime
+
+CONSENT_STATES = ("pending", "given", "declined", "withdrawn")
+
+mapper = registry(
+    metadata=MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+        }
+    )
+)
+metadata = mapper.metadata
+
+
+@mapper.mapped
+class Patient:
+    """Someone who comes back: the conversations that are known to be theirs share this row."""
+
+    __tablename__ = "patients"
+
+    id = Column(Identifier, primary_key=True)
+    created_at = Column(UtcDateTime, nullable=False)
+
+
+@mapper.mapped
+class Conversation:
+    """One conversation; `id` is Rasa's sender id.
+
+    `version` counts the stored events: a turn is only saved onto the version it was computed from.
+    `session_seq` is the `seq` of the event that began the latest session.
+    """
+
+    __tablename__ = "conversations"
+    __table_args__ = (
+        CheckConstraint(f"consent_state IN {CONSENT_STATES}", name="consent_state"),
+        # The literal (not a bound value) lets SQLite prove that a query fits the partial index.
+        Index(
+            "ix_conversations_unconsented",
+            "updated_at",
+            sqlite_where=literal_column("consent_state != 'given'"),
+            postgresql_where=literal_column("consent_state != 'given'"),
+        ),
+    )
+
+    id = Column(Identifier, primary_key=True)
+    patient_id = Column(Identifier, ForeignKey("patients.id"), index=True)
+    consent_state = Column(Identifier, nullable=False)
+    consent_version = Column(Identifier)
+    consent_at = Column(UtcDateTime)
+    version = Column(Integer, nullable=False)
+    session_seq = Column(Integer, nullable=False)
+    created_at = Column(UtcDateTime, nullable=False)
+    updated_at = Column(UtcDateTime, nullable=False)
+
+
+@mapper.mapped
+class Event:
+    """One Rasa event, as its dictionary, at its place in the conversation (`seq` counts from 0)."""
+
+    __tablename__ = "events"
+
+    conversation_id = Column(Identifier, ForeignKey("conversations.id"), primary_key=True)
+    seq = Column(Integer, primary_key=True, autoincrement=False)
+    type = Column(Identifier, nullable=False)
+    timestamp = Column(UtcDateTime, nullable=False)
+    data = Column(JsonText, nullable=False)
+
+
+@mapper.mapped
+class Reevaluation:
+    """One run of the re-evaluation within a conversation; finished once it has a plan."""
+
+    __tablename__ = "reevaluations"
+    __table_args__ = (
+        UniqueConstraint("conversation_id", "run"),
+        Index(None, "patient_id", "finished_at"),
+    )
+
+    id = Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    patient_id = Column(Identifier, ForeignKey("patients.id"))
+    conversation_id = Column(Identifier, ForeignKey("conversations.id"), nullable=False)
+    run = Column(Integer, nullable=False)
+    started_at = Column(UtcDateTime, nullable=False)
+    finished_at = Column(UtcDateTime)
+
+
+@mapper.mapped
+class Answer:
+    """The answer to one question of the answer record."""
+
+    __tablename__ = "answers"
+
+    reevaluation_id = Column(ForeignKey("reevaluations.id"), primary_key=True)
+    question = Column(Identifier, primary_key=True)
+    value = Column(JsonText, nullable=False)
+
+
+@mapper.mapped
+class Finding:
+    """One rule that fired, in the plan's order."""
+
+    __tablename__ = "findings"
+
+    reevaluation_id = Column(ForeignKey("reevaluations.id"), primary_key=True)
+    position = Column(Integer, primary_key=True, autoincrement=False)
+    rule = Column(Identifier, nullable=False)
+    because = Column(JsonText, nullable=False)
+    source = Column(JsonText, nullable=False)
+
+
+@mapper.mapped
+class Plan:
+    """The assessment a re-evaluation ended with, whole, and the version of the rules that made it."""
+
+    __tablename__ = "plans"
+
+    reevaluation_id = Column(ForeignKey("reevaluations.id"), primary_key=True)
+    assessment = Column(JsonText, nullable=False)
+    rules_version = Column(Identifier)
+    created_at = Column(UtcDateTime, nullable=False)
+
+
+@mapper.mapped
+class Turn:
+    """The reply to one message of a patient, kept so that the same message sent again gets the same reply.
+
+    `version` is the conversation's when it was given, which puts the replies in order.
+    """
+
+    __tablename__ = "turns"
+
+    conversation_id = Column(Identifier, ForeignKey("conversations.id"), primary_key=True)
+    client_message_id = Column(Identifier, primary_key=True)
+    version = Column(Integer, nullable=False)
+    reply = Column(JsonText, nullable=False)
+    created_at = Column(UtcDateTime, nullable=False)

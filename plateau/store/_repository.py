@@ -1,0 +1,437 @@
+"""Reads and writes what Plateau keeps, within the caller's transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Text, delete, insert, literal_column, or_, select, type_coerce, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from ._errors import Conflict
+from ._models import (
+    CONSENT_STATES,
+    Answer,
+    Conversation,
+    Event,
+    Finding,
+    Patient,
+    Plan,
+    Reevaluation,
+    Turn,
+)
+
+SESSION_STARTED = "session_started"
+PURGE_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a conversation's log has come: the guard a save is checked against.
+
+    `version` counts its events, `session_seq` is where the latest session begins, `created_at` tells it from an
+    erased conversation of the same id.
+    """
+
+    version: int
+    session_seq: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReevaluationRow:
+    """One re-evaluation as it is stored; `assessment` and `finished_at` (UTC) are None until it has a plan."""
+
+    id: int
+    conversation_id: str
+    run: int
+    patient_id: str | None
+    started_at: datetime
+    finished_at: datetime | None
+    answers: Mapping[str, Any]
+    assessment: Mapping[str, Any] | None
+    rules_version: str | None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Repository:
+    """Plateau's records in one open `session`; `now` returns the time to write on them."""
+
+    def __init__(self, session: Session, now: Callable[[], datetime] = _utc_now) -> None:
+        self._session = session
+        self._now = now
+        self._upsert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[session.get_bind().dialect.name]
+
+    # The conversation and its log of events
+
+    def position(self, conversation_id: str) -> Position | None:
+        """Return how far the conversation has come; None when there is no such conversation."""
+        row = self._session.execute(_POSITION.where(Conversation.id == conversation_id)).one_or_none()
+        return None if row is None else Position(*row)
+
+    def conversation_ids(self) -> list[str]:
+        """Return the ids of the conversations that have events, oldest first."""
+        found = select(Conversation.id).where(Conversation.version > 0)
+        return list(self._session.execute(found.order_by(Conversation.created_at, Conversation.id)).scalars())
+
+    def events(self, conversation_id: str, start: int, stop: int) -> list[dict[str, Any]]:
+        """Return the events with start <= seq < stop, in order, as Rasa's dictionaries."""
+        within = select(type_coerce(Event.data, Text)).where(Event.conversation_id == conversation_id)
+        within = within.where(Event.seq >= start, Event.seq < stop).order_by(Event.seq)
+        # Parsed as one array: event by event takes three to four times as long.
+        events: list[dict[str, Any]] = json.loads(f"[{','.join(self._session.execute(within).scalars())}]")
+        return events
+
+    def append(self, conversation_id: str, seen: Position | None, events: Sequence[Mapping[str, Any]]) -> Position:
+        """Add Rasa event dictionaries to the log that was read at `seen` (None: the conversation was new).
+
+        Returns the new position; raises Conflict, with nothing written, when the log has moved on since.
+        """
+        first = 0 if seen is None else seen.version
+        started = [first + n for n, event in enumerate(events) if event["event"] == SESSION_STARTED]
+        session_seq = started[-1] if started else (0 if seen is None else seen.session_seq)
+        version = first + len(events)
+        moved = {"version": version, "session_seq": session_seq, "updated_at": self._now()}
+        written = self._begin_log(conversation_id, moved) if seen is None else self._move(conversation_id, seen, moved)
+        if not written:
+            raise Conflict("another turn of this conversation was saved first, or it was erased")
+        self._session.execute(
+            insert(Event),
+            [
+                {
+                    "conversation_id": conversation_id,
+                    "seq": first + n,
+                    "type": event["event"],
+                    "timestamp": datetime.fromtimestamp(event["timestamp"], UTC),
+                    "data": event,
+                }
+                for n, event in enumerate(events)
+            ],
+        )
+        created_at = self._created_at(conversation_id) if seen is None else seen.created_at
+        return Position(version, session_seq, created_at)
+
+    def _begin_log(self, conversation_id: str, moved: Mapping[str, Any]) -> bool:
+        row = {**self._new_conversation(conversation_id), **moved}
+        begin = self._upsert(Conversation).values(row)
+        begin = begin.on_conflict_do_update(index_elements=["id"], set_=moved, where=Conversation.version == 0)
+        return bool(self._session.execute(begin).rowcount)
+
+    def _move(self, conversation_id: str, seen: Position, moved: Mapping[str, Any]) -> bool:
+        guarded = update(Conversation).where(
+            Conversation.id == conversation_id,
+            Conversation.version == seen.version,
+            Conversation.created_at == seen.created_at,
+        )
+        return bool(self._execute(guarded.values(moved)).rowcount)
+
+    def _created_at(self, conversation_id: str) -> datetime:
+        found = select(Conversation.created_at).where(Conversation.id == conversation_id)
+        created_at: datetime = self._session.execute(found).scalar_one()
+        return created_at
+
+    # Consent and identity
+
+    def save_consent(self, conversation_id: str, state: str, version: str | None = None) -> None:
+        """Record the patient's consent: pending, given, declined or withdrawn, to `version` of the text.
+
+        The same consent again changes nothing, so its time stays that of the first.
+        """
+        if state not in CONSENT_STATES:
+            raise ValueError(f"consent cannot be {state!r}; allowed: {', '.join(CONSENT_STATES)}")
+        self._lock(conversation_id)
+        consent = {"consent_state": state, "consent_version": version, "consent_at": self._now()}
+        another = or_(Conversation.consent_state != state, Conversation.consent_version.is_distinct_from(version))
+        self._execute(update(Conversation).where(Conversation.id == conversation_id, another).values(consent))
+
+    def consent(self, conversation_id: str) -> str:
+        """Return the state of consent; pending for a conversation that is not stored."""
+        found = select(Conversation.consent_state).where(Conversation.id == conversation_id)
+        state: str | None = self._session.execute(found).scalar_one_or_none()
+        return state or "pending"
+
+    def link_patient(self, conversation_id: str, patient_id: str) -> None:
+        """Record whose conversation this is, for it and for every re-evaluation in it."""
+        before = self._lock(conversation_id).patient_id
+        if before == patient_id:
+            return
+        patient = self._upsert(Patient).values(id=patient_id, created_at=self._now())
+        self._session.execute(patient.on_conflict_do_nothing())
+        self._execute(update(Conversation).where(Conversation.id == conversation_id).values(patient_id=patient_id))
+        owned = update(Reevaluation).where(Reevaluation.conversation_id == conversation_id)
+        self._execute(owned.values(patient_id=patient_id))
+        if before is not None:
+            self._delete_lone([before])
+
+    # Re-evaluations
+
+    def save_reevaluation(
+        self,
+        conversation_id: str,
+        answers: Mapping[str, Any],
+        assessment: Mapping[str, Any] | None = None,
+        *,
+        run: int = 1,
+        patient_id: str | None = None,
+        rules_version: str | None = None,
+    ) -> None:
+        """Make the stored re-evaluation equal to `answers` and `assessment`; the same call again changes nothing.
+
+        An answer that is None, or no longer in `answers`, is deleted. Without an assessment a stored plan stays while
+        the answers are still those it was made from, and is deleted when they changed. Without a patient id the
+        conversation's stays.
+        """
+        if patient_id is not None:
+            self.link_patient(conversation_id, patient_id)
+        owner = self._lock(conversation_id).patient_id
+        row_id = self._reevaluation_id(conversation_id, run, owner)
+        changed = self._save_answers(row_id, {name: value for name, value in answers.items() if value is not None})
+        if assessment is not None:
+            self._save_plan(row_id, assessment, rules_version)
+        elif changed:
+            self._delete_plan(row_id)
+
+    def reevaluation(self, conversation_id: str, run: int | None = None) -> ReevaluationRow | None:
+        """Return one run of the conversation, by default its latest; None when there is none."""
+        found = _REEVALUATION.where(Reevaluation.conversation_id == conversation_id)
+        if run is not None:
+            found = found.where(Reevaluation.run == run)
+        rows = self._reevaluations(found.order_by(Reevaluation.run.desc()).limit(1))
+        return rows[0] if rows else None
+
+    def latest(self, patient_id: str) -> ReevaluationRow | None:
+        """Return the patient's latest finished re-evaluation, in whichever conversation; None when there is none."""
+        rows = self.history(patient_id, limit=1)
+        return rows[0] if rows else None
+
+    def history(self, patient_id: str, limit: int = 20) -> list[ReevaluationRow]:
+        """Return the patient's finished re-evaluations, latest first."""
+        found = _REEVALUATION.where(Reevaluation.patient_id == patient_id, Reevaluation.finished_at.is_not(None))
+        latest_first = found.order_by(Reevaluation.finished_at.desc(), Reevaluation.id.desc())
+        return self._reevaluations(latest_first.limit(limit))
+
+    def _reevaluations(self, query: Any) -> list[ReevaluationRow]:
+        return [
+            ReevaluationRow(
+                id=row.id,
+                conversation_id=row.conversation_id,
+                run=row.run,
+                patient_id=row.patient_id,
+                started_at=row.started_at,
+                finished_at=row.finished_at,
+                answers=self._answers(row.id),
+                assessment=row.assessment,
+                rules_version=row.rules_version,
+            )
+            for row in self._session.execute(query).all()
+        ]
+
+    def _reevaluation_id(self, conversation_id: str, run: int, patient_id: str | None) -> int:
+        of_run = select(Reevaluation.id).where(Reevaluation.conversation_id == conversation_id, Reevaluation.run == run)
+        known: int | None = self._session.execute(of_run).scalar_one_or_none()
+        if known is not None:
+            return known
+        begun = {
+            "conversation_id": conversation_id,
+            "run": run,
+            "patient_id": patient_id,
+            "started_at": self._now(),
+        }
+        self._session.execute(self._upsert(Reevaluation).values(begun).on_conflict_do_nothing())
+        row_id: int = self._session.execute(of_run).scalar_one()
+        return row_id
+
+    def _answers(self, row_id: int) -> dict[str, Any]:
+        found = select(Answer.question, Answer.value).where(Answer.reevaluation_id == row_id)
+        return {question: value for question, value in self._session.execute(found).all()}
+
+    def _save_answers(self, row_id: int, answers: Mapping[str, Any]) -> bool:
+        """Write what differs from the stored answers; tell whether anything did."""
+        stored = self._answers(row_id)
+        fresh = {name: value for name, value in answers.items() if name not in stored or stored[name] != value}
+        gone = stored.keys() - answers.keys()
+        if fresh:
+            upsert = self._upsert(Answer)
+            upsert = upsert.on_conflict_do_update(
+                index_elements=["reevaluation_id", "question"], set_={"value": upsert.excluded.value}
+            )
+            rows = [{"reevaluation_id": row_id, "question": name, "value": value} for name, value in fresh.items()]
+            self._session.execute(upsert, rows)
+        if gone:
+            self._execute(delete(Answer).where(Answer.reevaluation_id == row_id, Answer.question.in_(sorted(gone))))
+        return bool(fresh or gone)
+
+    def _save_plan(self, row_id: int, assessment: Mapping[str, Any], rules_version: str | None) -> None:
+        plan = {"assessment": dict(assessment), "rules_version": rules_version}
+        stored = select(Plan.assessment, Plan.rules_version).where(Plan.reevaluation_id == row_id)
+        known = self._session.execute(stored).one_or_none()
+        if known is not None and known == (plan["assessment"], rules_version):
+            return
+        now = self._now()
+        upsert = self._upsert(Plan).values(reevaluation_id=row_id, created_at=now, **plan)
+        self._session.execute(
+            upsert.on_conflict_do_update(index_elements=["reevaluation_id"], set_={"created_at": now, **plan})
+        )
+        self._save_findings(row_id, assessment.get("findings", ()))
+        self._execute(update(Reevaluation).where(Reevaluation.id == row_id).values(finished_at=now))
+
+    def _save_findings(self, row_id: int, findings: Iterable[Mapping[str, Any]]) -> None:
+        self._execute(delete(Finding).where(Finding.reevaluation_id == row_id))
+        rows = [
+            {
+                "reevaluation_id": row_id,
+                "position": position,
+                "rule": finding["rule"],
+                "because": finding["because"],
+                "source": finding["source"],
+            }
+            for position, finding in enumerate(findings)
+        ]
+        if rows:
+            self._session.execute(insert(Finding), rows)
+
+    def _delete_plan(self, row_id: int) -> None:
+        self._execute(delete(Finding).where(Finding.reevaluation_id == row_id))
+        self._execute(delete(Plan).where(Plan.reevaluation_id == row_id))
+        self._execute(update(Reevaluation).where(Reevaluation.id == row_id).values(finished_at=None))
+
+    # Replies
+
+    def reply(self, conversation_id: str, client_message_id: str) -> dict[str, Any] | None:
+        """Return the reply that this message already had; None when it is new."""
+        found = select(Turn.reply).where(
+            Turn.conversation_id == conversation_id, Turn.client_message_id == client_message_id
+        )
+        reply: dict[str, Any] | None = self._session.execute(found).scalar_one_or_none()
+        return reply
+
+    def last_reply(self, conversation_id: str) -> dict[str, Any] | None:
+        """Return the latest reply of the conversation; None when it has none."""
+        latest_first = (Turn.version.desc(), Turn.created_at.desc())
+        found = select(Turn.reply).where(Turn.conversation_id == conversation_id).order_by(*latest_first).limit(1)
+        reply: dict[str, Any] | None = self._session.execute(found).scalar_one_or_none()
+        return reply
+
+    def remember_reply(self, conversation_id: str, client_message_id: str, reply: Mapping[str, Any]) -> None:
+        """Keep the reply to a message; the first one stays, as it is the one the patient has seen."""
+        turn = self._upsert(Turn).values(
+            conversation_id=conversation_id,
+            client_message_id=client_message_id,
+            version=self._lock(conversation_id).version,
+            reply=dict(reply),
+            created_at=self._now(),
+        )
+        self._session.execute(turn.on_conflict_do_nothing())
+
+    # Export and erasure
+
+    def export(self, conversation_id: str) -> dict[str, list[dict[str, Any]]]:
+        """Return every row that belongs to the conversation, by table; times are aware datetimes."""
+        return {
+            model.__tablename__: [dict(row) for row in self._rows(model, condition)]
+            for model, condition in _owned([conversation_id])
+        }
+
+    def forget(self, conversation_id: str) -> dict[str, int]:
+        """Delete every row of the conversation, and its patient when it was the only one; return counts by table."""
+        return self._forget([conversation_id])
+
+    def purge_unconsented(self, older_than: datetime, limit: int = PURGE_BATCH) -> int:
+        """Forget up to `limit` conversations without consent that were last written before `older_than`.
+
+        Returns how many went; call again while it returns `limit`, each time in a transaction of its own.
+        """
+        stale = select(Conversation.id).where(_UNCONSENTED, Conversation.updated_at < older_than)
+        stale = stale.order_by(Conversation.updated_at).limit(limit).with_for_update(skip_locked=True)
+        ids = list(self._session.execute(stale).scalars())
+        if ids:
+            self._forget(ids)
+        return len(ids)
+
+    def _forget(self, conversation_ids: Sequence[str]) -> dict[str, int]:
+        here = Conversation.id.in_(conversation_ids)
+        # The lock makes a turn that is being saved wait, and then find nothing to add to.
+        locked = self._session.execute(select(Conversation.patient_id).where(here).with_for_update())
+        patients = sorted({patient for patient in locked.scalars() if patient is not None})
+        counts = {
+            model.__tablename__: self._execute(delete(model).where(condition)).rowcount
+            for model, condition in _owned(conversation_ids)
+        }
+        counts[Patient.__tablename__] = self._delete_lone(patients)
+        return counts
+
+    def _delete_lone(self, patient_ids: Sequence[str]) -> int:
+        """Delete those of the patients who have no conversation left."""
+        theirs = select(Conversation.id).where(Conversation.patient_id == Patient.id)
+        deleted: int = self._execute(delete(Patient).where(Patient.id.in_(patient_ids), ~theirs.exists())).rowcount
+        return deleted
+
+    # Helpers
+
+    def _lock(self, conversation_id: str) -> Any:
+        """Take the conversation for this transaction, storing it if it is new; return its patient and version."""
+        row = self._locked(conversation_id)
+        if row is None:
+            new = self._upsert(Conversation).values(self._new_conversation(conversation_id))
+            self._session.execute(new.on_conflict_do_nothing())
+            row = self._locked(conversation_id)
+        return row
+
+    def _locked(self, conversation_id: str) -> Any:
+        found = select(Conversation.patient_id, Conversation.version).where(Conversation.id == conversation_id)
+        return self._session.execute(found.with_for_update()).one_or_none()
+
+    def _new_conversation(self, conversation_id: str) -> dict[str, Any]:
+        now = self._now()
+        return {
+            "id": conversation_id,
+            "consent_state": "pending",
+            "version": 0,
+            "session_seq": 0,
+            "created_at": now,
+            "updated_at": now,
+        }
+
+    def _rows(self, model: Any, condition: Any) -> Any:
+        table = model.__table__
+        return self._session.execute(select(table).where(condition).order_by(*table.primary_key)).mappings()
+
+    def _execute(self, statement: Any) -> Any:
+        # No objects are loaded here, so none need to be kept in step with what is written.
+        return self._session.execute(statement, execution_options={"synchronize_session": False})
+
+
+_POSITION = select(Conversation.version, Conversation.session_seq, Conversation.created_at)
+# As a literal, or SQLite could not use the partial index of the unconsented.
+_UNCONSENTED = literal_column("consent_state != 'given'")
+_REEVALUATION = select(
+    Reevaluation.id,
+    Reevaluation.conversation_id,
+    Reevaluation.run,
+    Reevaluation.patient_id,
+    Reevaluation.started_at,
+    Reevaluation.finished_at,
+    Plan.assessment,
+    Plan.rules_version,
+).outerjoin(Plan, Plan.reevaluation_id == Reevaluation.id)
+
+
+def _owned(conversation_ids: Sequence[str]) -> list[tuple[Any, Any]]:
+    """Return each table with the condition for these conversations' rows, children before parents."""
+    runs = select(Reevaluation.id).where(Reevaluation.conversation_id.in_(conversation_ids))
+    return [
+        (Finding, Finding.reevaluation_id.in_(runs)),
+        (Plan, Plan.reevaluation_id.in_(runs)),
+        (Answer, Answer.reevaluation_id.in_(runs)),
+        (Reevaluation, Reevaluation.conversation_id.in_(conversation_ids)),
+        (Turn, Turn.conversation_id.in_(conversation_ids)),
+        (Event, Event.conversation_id.in_(conversation_ids)),
+        (Conversation, Conversation.id.in_(conversation_ids)),
+    ]

@@ -1,0 +1,91 @@
+"""Turns what a patient typed into plain lower-case words that the lexicons can be matched against."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+LONGEST = 2000
+
+_QUOTES = re.compile("['’‘`´ʼ]")
+_UNPRINTABLE = re.compile(r"[^\w\s.,;:!?/%+\-()&=<>]", re.UNICODE)
+_BREAK = re.compile(r"[\r\n]+")
+_DOTS = re.compile(r"\.{2,}|…")
+_DASH = re.compile(r"\s+-+\s+|--+|[()]")
+_HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z0-9])|(?<=[0-9])-(?=[a-z])")
+_POINT = re.compile(r"(?<=\d)[.,](?=\d)")
+_PUNCTUATION = re.compile(r"\s*([,;:!?]|\.(?!\d))[\s,;:]*")
+_SPACE = re.compile(r"\s+")
+_WORD = re.compile(r"[a-z]+")
+_AND = re.compile(r"(?<=[a-z])[ ']n[ '](?=[a-z])")
+_STRETCHED = re.compile(r"([a-z])\1{2,}")
+
+UNITS = {
+    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+    "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16,
+    "seventeen": 17, "eighteen": 18, "nineteen": 19,
+}  # fmt: skip
+TENS = {
+    "twenty": 20, "thirty": 30, "forty": 40, "fourty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80,
+    "ninety": 90,
+}  # fmt: skip
+_TENS_UNITS = re.compile(rf"\b({'|'.join(TENS)})(?: ({'|'.join(list(UNITS)[1:10])}))?\b")
+_UNIT = re.compile(rf"\b({'|'.join(u for u in UNITS if u != 'one')})\b")
+# "one" is a number only where it is not a pronoun: "this one started in may", "the bad one".
+_ONE = re.compile(
+    r"(?<!\bthis )(?<!\bthat )(?<!\bthe )(?<!\bbad )(?<!\bother )(?<!\bno )(?<!\bany )(?<!\bevery "
+    r")\bone\b"
+)
+_HUNDRED = re.compile(r"\b(?:(\d|a) )?hundred(?: and (\d{1,2}))?\b")
+_DOZEN = re.compile(r"\b(half a |a |1 |2 )?dozen\b")
+_POINT_FIVE = re.compile(r"\b(\d+) point (\d)\b")
+_AND_A_HALF = re.compile(r"\b(\d+) and a half\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One message: `raw` as typed (cleaned of what cannot be stored), `plain` as matched."""
+
+    raw: str
+    plain: str
+
+
+def clean(raw: str) -> str:
+    """Return the first 2,000 characters without NUL, lone surrogates and control characters."""
+    kept = (c for c in raw[:LONGEST] if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs", "Co", "Cn"))
+    return "".join(kept).strip()
+
+
+def plain_words(cleaned: str, shorthand: Mapping[str, str], correct: Callable[[str], str]) -> str:
+    """Return `cleaned` lower-cased, without apostrophes, shorthand spelt out, typos mended, numbers as digits."""
+    text = unicodedata.normalize("NFKC", cleaned).lower()
+    text = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
+    text = _QUOTES.sub("", _BREAK.sub(". ", _DOTS.sub(", ", text)))
+    text = text.replace("½", " and a half").replace("1⁄2", " and a half").replace("–", "-").replace("—", " - ")
+    text = _HYPHEN.sub(" ", _DASH.sub(", ", text)).replace("&", " and ").replace(" + ", " and ")
+    text = _UNPRINTABLE.sub(" ", text)
+    text = _SPACE.sub(" ", _PUNCTUATION.sub(r"\1 ", _POINT.sub(".", text))).strip(" ,")
+    text = _AND.sub(" and ", text)
+    text = _WORD.sub(lambda m: _mend(m.group(), shorthand, correct), text)
+    return spell_numbers(_SPACE.sub(" ", text).strip(" ,"))
+
+
+def spell_numbers(text: str) -> str:
+    """Return `text` with number words as digits: "twenty one" -> "21", "a dozen" -> "12", "two and a half" -> "2.5"."""
+    text = _TENS_UNITS.sub(lambda m: str(TENS[m[1]] + UNITS.get(m[2] or "", 0)), text)
+    text = _UNIT.sub(lambda m: str(UNITS[m[1]]), text)
+    text = _ONE.sub("1", text)
+    text = _HUNDRED.sub(lambda m: str(100 * int((m[1] or "1").replace("a", "1")) + int(m[2] or 0)), text)
+    text = _DOZEN.sub(lambda m: {"half a ": "6", "2 ": "24"}.get(m[1] or "", "12"), text)
+    text = _POINT_FIVE.sub(r"\1.\2", text)
+    return _AND_A_HALF.sub(r"\1.5", text)
+
+
+def _mend(word: str, shorthand: Mapping[str, str], correct: Callable[[str], str]) -> str:
+    if word in shorthand:
+        return shorthand[word]
+    if len(word) > 3 and _STRETCHED.search(word):
+        word = _STRETCHED.sub(r"\1", word)
+    return correct(word) if len(word) >= 5 else word

@@ -1,0 +1,91 @@
+"""From a reading to what the dialogue is told: one intent, and the slots to fill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from plateau.protocol import QUESTIONS, merge_flags, screen
+
+from ._reader import SCREEN, Reader, Reading
+
+# A form keeps asking until it is answered; a bare yes or no that answers nothing is a failed reading there, not a move.
+MEANINGLESS_IN_A_FORM = ("affirm", "deny")
+# Kinds whose words tell which question they answer; a bare number or free words would fit anywhere.
+READ_BESIDE = ("choice", "multi")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What the dialogue is told of a message: intent and slots it fills; `reading` is what `plateau read` prints."""
+
+    intent: str
+    entities: Mapping[str, Any]
+    reading: Mapping[str, Any]
+
+
+def interpret(
+    reader: Reader,
+    text: str,
+    *,
+    question: str | None,
+    held: Mapping[str, Any],
+    intent: str | None = None,
+    confidence: float = 0.0,
+) -> Turn:
+    """Read `text` against `question`, given the answers `held` so far.
+
+    An emergency fills no slot but `red_flags`: so the form, which would go on with its next question, steps back.
+    """
+    listed = question in QUESTIONS and QUESTIONS[question].kind == "flags"
+    reading = reader.read(text, SCREEN if listed else question, intent, confidence, known=held)
+    before = held.get("red_flags") or []
+    flags = merge_flags(before, [flag.to_dict() for flag in reading.red_flags])
+    new = {} if flags == before else {"red_flags": flags}
+    if any(flag.tier == "emergency" for flag in reading.red_flags):
+        return Turn("emergency", new, reading.to_dict())
+    answers = dict(reading.answers)
+    if listed and question is not None:
+        answers |= _screened(question, answers.pop(SCREEN, None), reading)
+    if question and not answers and reading.intent is None:
+        answers = _beside(reader, text, question, held)
+    read = {**reading.to_dict(), "answers": {name: value for name, value in answers.items() if QUESTIONS[name].record}}
+    return Turn(_intent(reading, question, answers), {**answers, **new}, read)
+
+
+def _beside(reader: Reader, text: str, question: str, held: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the message answers of the questions shown on the same screen as the one it did not answer."""
+    for name in screen(held, question).questions:
+        if name != question and QUESTIONS[name].kind in READ_BESIDE:
+            value = reader.read(text, name).answers.get(name)
+            if value is not None:
+                return {name: value}
+    return {}
+
+
+def _intent(reading: Reading, question: str | None, answers: Mapping[str, Any]) -> str:
+    digression = reading.intent
+    if digression is None or (question and digression in MEANINGLESS_IN_A_FORM):
+        return "answer"
+    return digression
+
+
+def _screened(question: str, none_of_these: list[str] | None, reading: Reading) -> dict[str, Any]:
+    """Return the answer to a safety list: what was heard of it, none, or unknown; nothing after a bare yes."""
+    raises = QUESTIONS[question].raises or {}
+    harmless = next(value for value in QUESTIONS[question].values if value not in raises)
+    heard = {flag.id for flag in reading.red_flags}
+    chosen = [value for value, raised in raises.items() if raised.flag in heard]
+    if chosen and not QUESTIONS[question].single:
+        return {question: chosen}
+    doubts = dict(reading.doubts)
+    if none_of_these is not None:
+        return {question: [harmless]}
+    if doubts.get(SCREEN) == "unsure" or reading.intent == "dont_know":
+        return {question: ["unsure"] if QUESTIONS[question].single else "unknown"}
+    if reading.intent == "skip":
+        return {question: "skipped"}
+    if doubts.get(SCREEN) == "yes" and QUESTIONS[question].single:
+        return {question: ["yes"]}
+    return {}

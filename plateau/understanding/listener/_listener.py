@@ -1,0 +1,198 @@
+"""Hears red flags in one message: with ConText (`Listener`), or with simple denial words only (`listen_plainly`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from plateau.understanding.listener._patterns import Hit, Span
+from plateau.understanding.listener._rules import FLAGS, TIERS, Concept, Rule, RuleSet, load_rules
+from plateau.understanding.listener._words import Word, split
+
+_CHUNK, _OVERLAP = 400, 100
+# Words that may stand between a denial and what is denied, when there is no ConText to ask.
+_BETWEEN = frozenset({"any", "a", "an", "the", "my", "real", "really", "much", "such", "of"})
+
+# Tells in which ways (negated, past, ...) the words of a span do not count; words of the hit itself are no cue.
+Judge = Callable[[Span, Hit], frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A red flag heard: `id` and `tier` of the design's table; `because` holds the patient's words that fired it."""
+
+    id: str
+    tier: str
+    because: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the flag as the answer record stores it."""
+        return {"id": self.id, "tier": self.tier, "state": "reported", "because": self.because}
+
+
+class Listener:
+    """Hears red flags, told apart from denials, the past, other people and what-ifs by the spaCy pipeline."""
+
+    def __init__(self) -> None:
+        # Only here: the import takes seconds, and `listen_plainly` must live without it.
+        from plateau.understanding._context import judge
+        from plateau.understanding._pipeline import nlp
+
+        self._rules = load_rules()
+        self._judge = judge
+        self._nlp = nlp()
+
+    def listen(self, text: str, known: Mapping[str, Any] | None = None) -> tuple[Heard, ...]:
+        """Return the red flags in `text`, most urgent first. `known` are answers so far; they sharpen combinations.
+
+        Never raises on any text.
+        """
+        return _listen(self._rules, text, known or {}, self._judge_of)
+
+    def _judge_of(self, words: Sequence[Word]) -> Judge:
+        starts, at = [], 0
+        for word in words:
+            starts.append(at)
+            at += len(word.plain) + 1
+        doc: Any = None
+
+        def bounds(span: Span) -> tuple[int, int]:
+            return starts[span[0]], starts[span[1] - 1] + len(words[span[1] - 1].plain)
+
+        def judged(span: Span, hit: Hit) -> frozenset[str]:
+            nonlocal doc
+            if doc is None:
+                doc = self._nlp(" ".join(word.plain for word in words))
+            meant = self._judge(doc, *bounds(span), [bounds(part) for part in hit.parts])
+            return meant.kinds - {"past"} | {"resolved"} if meant.only_over else meant.kinds
+
+        return judged
+
+
+def listen_plainly(text: str, known: Mapping[str, Any] | None = None) -> tuple[Heard, ...]:
+    """Return the red flags in `text` without spaCy: the last resort. Only plain denials ("no ...", "don't have ...") count.
+
+    Same rules and data as `Listener`; it may over-alarm a little, and hears every emergency that `Listener` hears.
+    """
+    rules = load_rules()
+    return _listen(rules, text, known or {}, lambda words: _plain_judge(words, rules.denials))
+
+
+def _plain_judge(words: Sequence[Word], denials: frozenset[tuple[str, ...]]) -> Judge:
+    def judged(span: Span, hit: Hit) -> frozenset[str]:
+        end = span[0]
+        while end > 0 and words[end - 1].plain in _BETWEEN:
+            end -= 1
+        first = max([0, end - 3, *(last for _, last in hit.parts if last <= end)])
+        before = [word.plain for word in words[first:end]]
+        denied = any(tuple(before[-length:]) in denials for length in (1, 2, 3) if length <= len(before))
+        return frozenset({"negated"}) if denied else frozenset()
+
+    return judged
+
+
+def _listen(
+    rules: RuleSet, text: str, known: Mapping[str, Any], judge_of: Callable[[Sequence[Word]], Judge]
+) -> tuple[Heard, ...]:
+    best: dict[str, Heard] = {}
+    words = split(text)
+    for start in range(0, max(1, len(words) - _OVERLAP), _CHUNK - _OVERLAP):
+        for heard in _hear(rules, text, words[start : start + _CHUNK], known, judge_of):
+            if heard.id not in best or TIERS.index(heard.tier) > TIERS.index(best[heard.id].tier):
+                best[heard.id] = heard
+    return tuple(sorted(best.values(), key=lambda heard: (-TIERS.index(heard.tier), FLAGS.index(heard.id))))
+
+
+def _hear(
+    rules: RuleSet,
+    text: str,
+    words: Sequence[Word],
+    known: Mapping[str, Any],
+    judge_of: Callable[[Sequence[Word]], Judge],
+) -> Iterator[Heard]:
+    found = rules.matcher.find(words, rules.speller)
+    if not found:
+        return
+    judge, plain = judge_of(words), _plain_judge(words, rules.denials)
+    said: dict[str, Hit | None] = {}
+    softened: dict[str, bool] = {}
+
+    def says(key: str) -> bool:
+        if key not in said:
+            said[key] = _counting(rules.concepts[key], found, judge)
+        return said[key] is not None or _is_known(rules.concepts[key].known, known)
+
+    def softens(key: str) -> bool:
+        # What holds a rule back is read the same way with and without ConText, so the last resort never hears less.
+        if key not in softened:
+            hit = _counting(rules.concepts[key], found, plain)
+            softened[key] = hit is not None or _is_known(rules.concepts[key].known, known)
+        return softened[key]
+
+    for rule in rules.rules:
+        if _fires(rule, says, softens):
+            hits = [hit for key in _keys(rule) if (hit := said.get(key)) is not None]
+            if hits:
+                yield Heard(rule.flag, rule.tier, _because(text, words, hits))
+
+
+def _keys(rule: Rule) -> Iterator[str]:
+    for group in (*rule.all_of, rule.any_of, rule.of):
+        yield from group
+
+
+def _fires(rule: Rule, says: Callable[[str], bool], softens: Callable[[str], bool]) -> bool:
+    return (
+        all(any([says(key) for key in group]) for group in rule.all_of)
+        and (not rule.any_of or any([says(key) for key in rule.any_of]))
+        and sum(says(key) for key in rule.of) >= rule.at_least
+        and not any(softens(key) for key in rule.none_of)
+    )
+
+
+def _counting(concept: Concept, found: Mapping[str, list[Hit]], judge: Judge) -> Hit | None:
+    """Return the first hit that the patient means of themselves, now; None where there is none."""
+    cancelled = found.get("!" + concept.key, ())
+    for hit in found.get(concept.key, ()):
+        if any(hit.start < other.end and other.start < hit.end for other in cancelled):
+            continue
+        if all(judge(span, hit) <= concept.despite for span in _judged_parts(hit)):
+            return hit
+    return None
+
+
+def _judged_parts(hit: Hit) -> Sequence[Span]:
+    # "No pain in my calf but it is swollen" denies the pain, not the calf: a place alone is neither denied nor past.
+    return [span for span, place in zip(hit.parts, hit.places, strict=True) if not place]
+
+
+def _is_known(tests: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    return any(_fits(test, known.get(field)) for field, test in tests.items())
+
+
+def _fits(test: Any, value: Any) -> bool:
+    if isinstance(test, list):
+        values = value if isinstance(value, (list, tuple, set)) else [value]
+        return any(_name(each) in test for each in values)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return bool(value >= test["at_least"]) if "at_least" in test else bool(value <= test["at_most"])
+
+
+def _name(value: Any) -> Any:
+    """Return what a known value is called: a red flag by its id while it is reported, anything else as it is."""
+    if isinstance(value, Mapping):
+        return value.get("id") if value.get("state", "reported") == "reported" else None
+    return value if isinstance(value, str) else None
+
+
+def _because(text: str, words: Sequence[Word], hits: Sequence[Hit]) -> str:
+    marked = sorted({at for hit in hits for start, end in hit.parts for at in range(start, end)})
+    pieces: list[list[int]] = []
+    for at in marked:
+        if pieces and at == pieces[-1][1]:
+            pieces[-1][1] = at + 1
+        else:
+            pieces.append([at, at + 1])
+    return " … ".join(text[words[first].start : words[last - 1].end] for first, last in pieces)

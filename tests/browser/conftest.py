@@ -1,0 +1,102 @@
+"""The page in a real browser, against whatever `base_url` serves it."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from stub_server import app
+
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.fixture(scope="session")
+def base_url() -> Iterator[str]:
+    """The address of a running gateway, ending in a slash."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, ws="none", log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no chromium; install it with: apt-get install -y chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Watch:
+    """What a page must never do."""
+
+    base_url: str
+    troubles: list[str] = field(default_factory=list)
+    expected: str = "\0"
+
+    def on_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.troubles.append(message.text)
+
+    def on_request(self, request: Request) -> None:
+        if not request.url.startswith(self.base_url):
+            self.troubles.append(f"went to {request.url}")
+
+    def unexpected(self) -> list[str]:
+        return [trouble for trouble in self.troubles if self.expected not in trouble]
+
+
+@pytest.fixture
+def watch(base_url: str) -> Watch:
+    return Watch(base_url)
+
+
+@pytest.fixture
+def network_trouble(watch: Watch) -> None:
+    """For tests that break the network on purpose: the browser's own message about it is expected."""
+    watch.expected = "Failed to load resource"
+
+
+@pytest.fixture
+def look() -> dict[str, Any]:
+    """How the browser is set up; parametrize it to change it."""
+    return {}
+
+
+@pytest.fixture
+def context(browser: Browser, look: dict[str, Any]) -> Iterator[BrowserContext]:
+    options: dict[str, Any] = {
+        "viewport": {"width": 360, "height": 740},
+        "reduced_motion": "reduce",
+        "locale": "en-US",
+        **look,
+    }
+    context = browser.new_context(**options)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, base_url: str, watch: Watch) -> Iterator[Page]:
+    """The page, opened, with its first screen; at the end: no error, no CSP violation, no other host."""
+    page = context.new_page()
+    page.on("console", watch.on_console)
+    page.on("pageerror", lambda error: watch.troubles.append(str(error)))
+    page.on("request", watch.on_request)
+    page.goto(base_url)
+    page.locator("#step h2").wait_for(state="attached")
+    yield page
+    assert watch.unexpected() == []

@@ -1,0 +1,177 @@
+"""Opening, upgrading, transactions, and errors that quote nobody."""
+
+from __future__ import annotations
+
+import stat
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import inspect, text
+
+from plateau.store import Conflict, Database, Repository, StoreError
+from plateau.store._models import metadata
+
+CANARY = "numb-between-the-legs"
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("mysql://host/name", "mysql"),
+        ("postgres://host/name", "postgres"),
+        ("postgresql+asyncpg://host/name", "asyncpg"),
+        ("nonsense", "cannot be read"),
+        ("", "cannot be read"),
+        ("sqlite://", "needs a file"),
+        ("sqlite:///:memory:", "needs a file"),
+        ("sqlite:///file:shared?mode=memory&uri=true", "needs a file"),
+    ],
+)
+def test_url_is_refused(url: str, named: str) -> None:
+    with pytest.raises(StoreError, match=named) as caught:
+        Database(url)
+    assert "sqlite:////folder/file.db or postgresql://" in str(caught.value)
+
+
+def test_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("not a folder")
+    with pytest.raises(StoreError, match=r"taken/plateau\.db: the database file cannot be opened"):
+        Database.in_folder(tmp_path / "taken")
+
+
+def test_file_that_is_not_a_database(tmp_path: Path) -> None:
+    (tmp_path / "plateau.db").write_text(CANARY * 100)
+    database = Database.in_folder(tmp_path)
+    with pytest.raises(StoreError, match="DatabaseError, SQLITE_NOTADB"):
+        database.upgrade()
+    database.close()
+
+
+def test_server_that_is_not_there_keeps_the_password_out() -> None:
+    database = Database("postgresql://user:secret@127.0.0.1:1/name")
+    with pytest.raises(StoreError, match="OperationalError") as caught, database.reading() as session:
+        session.execute(text("SELECT 1"))
+    database.close()
+    assert "secret" not in str(caught.value)
+
+
+def test_folder_and_files_are_the_owners_only(tmp_path: Path) -> None:
+    database = Database.in_folder(tmp_path / "var")
+    database.upgrade()
+    with database.transaction() as session:
+        Repository(session).save_consent("c1", "given")
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "var").iterdir()}
+    database.close()
+    assert stat.S_IMODE((tmp_path / "var").stat().st_mode) == 0o700
+    assert modes == {"plateau.db": 0o600, "plateau.db-wal": 0o600, "plateau.db-shm": 0o600}
+
+
+def test_sqlite_settings(tmp_path: Path) -> None:
+    database = Database.in_folder(tmp_path)
+    database.upgrade()
+    with database.reading() as session:
+        settings = {
+            name: session.execute(text(f"PRAGMA {name}")).scalar_one()
+            for name in ("journal_mode", "busy_timeout", "foreign_keys", "synchronous", "secure_delete")
+        }
+    database.close()
+    assert settings == {
+        "journal_mode": "wal",
+        "busy_timeout": 30_000,
+        "foreign_keys": 1,
+        "synchronous": 2,
+        "secure_delete": 1,
+    }
+
+
+def test_migrations_up_down_up(database: Database) -> None:
+    upgraded = _tables(database)
+    with database._migration() as config:
+        command.downgrade(config, "base")
+    assert _tables(database) == {"alembic_version"}
+    database.upgrade()
+    assert _tables(database) == upgraded == {*metadata.tables, "alembic_version"}
+
+
+def test_upgrade_again_keeps_the_rows(database: Database) -> None:
+    with database.transaction() as session:
+        Repository(session).save_consent("c1", "given")
+    database.upgrade()
+    with database.reading() as session:
+        assert Repository(session).consent("c1") == "given"
+
+
+def test_workers_that_start_together_upgrade_once(url: str) -> None:
+    workers = [Database(url) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(Database.upgrade, workers))
+    assert _tables(workers[0]) == {*metadata.tables, "alembic_version"}
+    for worker in workers:
+        worker.close()
+
+
+def test_tables_are_the_models(database: Database) -> None:
+    with database._migration() as config:
+        command.check(config)
+
+
+def test_every_constraint_has_a_name(database: Database) -> None:
+    assert all(constraint.name for table in metadata.tables.values() for constraint in table.constraints)
+    with database.reading() as session:
+        found = inspect(session.connection())
+        for table in metadata.tables:
+            keys = [
+                found.get_pk_constraint(table),
+                *found.get_foreign_keys(table),
+                *found.get_unique_constraints(table),
+            ]
+            assert all(key["name"] for key in keys), table
+
+
+def test_transaction_is_whole_or_nothing(database: Database) -> None:
+    with pytest.raises(RuntimeError, match="halfway"), database.transaction() as session:
+        Repository(session).save_consent("c1", "given")
+        raise RuntimeError("halfway")
+    with database.reading() as session:
+        assert Repository(session).consent("c1") == "pending"
+
+
+def test_errors_quote_no_value(database: Database) -> None:
+    with pytest.raises(StoreError, match="IntegrityError") as caught, database.transaction() as session:
+        session.execute(text("INSERT INTO patients (id, created_at) VALUES (:id, NULL)"), {"id": CANARY})
+    told = "".join(traceback.format_exception(caught.value))
+    assert CANARY not in told and "INSERT" not in told
+
+
+def test_lost_race_of_the_database_is_a_conflict(database: Database) -> None:
+    if database.dialect != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    with pytest.raises(Conflict), database.transaction() as session:
+        session.execute(text("DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$"))
+
+
+def test_scrub_leaves_no_bytes_of_what_was_forgotten(tmp_path: Path) -> None:
+    database = Database.in_folder(tmp_path)
+    database.upgrade()
+    with database.transaction() as session:
+        Repository(session).save_reevaluation("c1", {"goal": CANARY * 2000, "better": CANARY})
+    with database.transaction() as session:
+        Repository(session).forget("c1")
+    database.scrub()
+    assert all(CANARY.encode() not in path.read_bytes() for path in tmp_path.iterdir())
+    database.close()
+
+
+async def test_work_runs_in_a_thread_and_its_exception_comes_back(database: Database) -> None:
+    await database.run(lambda session: Repository(session).save_consent("c1", "declined"))
+    assert await database.read(lambda session: Repository(session).consent("c1")) == "declined"
+    with pytest.raises(ValueError, match="allowed: pending, given"):
+        await database.run(lambda session: Repository(session).save_consent("c1", "maybe"))
+
+
+def _tables(database: Database) -> set[str]:
+    with database.reading() as session:
+        return set(inspect(session.connection()).get_table_names())
