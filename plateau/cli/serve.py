@@ -33,5 +33,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"plateau serve: {error}", file=sys.stderr)
         return 2
     print(f"Plateau is on http://{options.host}:{options.port} (loading the model takes some seconds)", file=sys.stderr)
-    uvicorn.run(app, host=options.host, port=options.port, log_level="warning", access_log=False, server_header=False)
+    # No websockets here, and Rasa's old `websockets` is none that uvicorn can load.
+    uvicorn.run(
+        app, host=options.host, port=options.port, ws="none", log_level="warning", access_log=False, server_header=False
+    )
     return 0

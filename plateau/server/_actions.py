@@ -32,6 +32,16 @@ class Failures:
 failures: ContextVar[Failures | None] = ContextVar("plateau_action_failures", default=None)
 
 
+class _Executor(ActionExecutor):  # type: ignore[misc]
+    """Fails on events that are none, which the SDK would drop with no more than a line in a log."""
+
+    @staticmethod
+    def validate_events(events: Any, action_name: str) -> list[dict[str, Any]]:
+        if not isinstance(events, list) or not all(isinstance(event, dict) and event.get("event") for event in events):
+            raise TypeError(f"{action_name} returned something else than a list of events")
+        return events
+
+
 class InProcessActions(EndpointConfig):  # type: ignore[misc]
     """Stands where Rasa expects the address of an action server, and runs the action itself."""
 
@@ -39,30 +49,37 @@ class InProcessActions(EndpointConfig):  # type: ignore[misc]
         super().__init__(url="in-process")
         self.kwargs["enable_selective_domain"] = True
         self._budget = budget
-        self._executor = ActionExecutor()
+        self._executor = _Executor()
         self._executor.register_package(package)
 
     async def request(self, method: str = "post", **arguments: Any) -> Any:
-        """Run the action named in `json`; one that raises or takes too long fails the turn."""
-        call = arguments["json"]
-        try:
-            return await asyncio.wait_for(self._executor.run(call), self._budget)
-        except Exception as error:
-            # The error's own text may quote the patient.
-            logger.error("action %s failed: %s", call.get("next_action"), type(error).__name__)
-            held = failures.get()
-            if held is not None:
-                held.names.append(str(call.get("next_action")))
-            return {"events": [], "responses": []}
+        """Run the action named in `json`; raises what the action raises, TimeoutError when it takes too long."""
+        return await asyncio.wait_for(self._executor.run(arguments["json"]), self._budget)
 
 
 def install() -> None:
-    """Make Rasa's calls to actions cheap: the result's schema compiled once, only this turn's events sent.
+    """Make Rasa's calls to actions cheap and loud: the result's schema compiled once, only this turn's events sent.
 
     Measured: 19 ms a call with the stock code, growing with the conversation; 0.3 ms so (docs/decisions/0004).
     """
+    RemoteAction.run = _run
     RemoteAction._validate_action_result = _validate_result
     RemoteAction._action_call_format = _call
+
+
+_stock_run = RemoteAction.run
+
+
+async def _run(self: RemoteAction, *arguments: Any, **named: Any) -> Any:
+    """Run an action as Rasa does, but note one that fails: Rasa would log its error, which may quote the patient."""
+    try:
+        return await _stock_run(self, *arguments, **named)
+    except Exception as error:
+        logger.error("action %s failed: %s", self.name(), type(error).__name__)
+        held = failures.get()
+        if held is not None:
+            held.names.append(self.name())
+        return []
 
 
 @cache

@@ -84,9 +84,6 @@ class Gateway:
         if not self.turn_rate.allows(conversation):
             return _error(429, "too_many", "Too many messages at once. Please wait a moment and send it again.")
         message = read(await _body(request))
-        if await self.turns.last(conversation) is None:
-            # Purged, because consent was never given; the token outlives the words.
-            raise BadToken
         return JSONResponse(await self.turns.take(conversation, message))
 
     async def resume(self, request: Request) -> Response:
@@ -168,7 +165,6 @@ def create_app(settings: Settings) -> Starlette:
         BadToken: _bad_token,
         NotSaved: _not_saved,
         StoreError: _store_error,
-        Exception: _unexpected,
     }
     headers = Middleware(BaseHTTPMiddleware, _headers)
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=[headers])
@@ -203,7 +199,12 @@ async def _body(request: Request) -> bytes:
 
 
 async def _headers(request: Request, call_next: Endpoint) -> Response:
-    response = await call_next(request)
+    try:
+        response = await call_next(request)
+    except Exception as error:
+        # Left to the server, its text, which may quote the patient, would be in the log.
+        logger.error("unexpected: %s", type(error).__name__)
+        response = _error(500, "unexpected", catalog().get("safety.net.unavailable", **clinic().numbers_for(None)))
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     return response
@@ -230,8 +231,3 @@ async def _not_saved(request: Request, error: Exception) -> Response:
 async def _store_error(request: Request, error: Exception) -> Response:
     logger.error("the database failed: %s", type(error).__name__)
     return _error(503, "unavailable", catalog().get("safety.net.unavailable", **clinic().numbers_for(None)))
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    logger.error("unexpected: %s", type(error).__name__)
-    return _error(500, "unexpected", catalog().get("safety.net.unavailable", **clinic().numbers_for(None)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from plateau.protocol import QUESTIONS, InvalidAnswer, validate
 from ._limits import TEXT_CHARACTERS
 
 ID_CHARACTERS = 64
+# Levels of objects and lists; the deepest message, an activity's score, has four.
+DEPTH = 8
 # Rasa takes a message that starts with "/" for a payload; this invisible sign, which strip() leaves, makes it words.
 WORD_JOINER = "\u2060"
 
@@ -49,9 +52,12 @@ class Incoming:
 def read(body: bytes) -> Incoming:
     """Return the checked message; raises BadRequest."""
     try:
-        raw = json.loads(body)
+        raw = json.loads(body, parse_int=_number, parse_float=_number, parse_constant=_number)
+        depth = _depth(raw)
     except (ValueError, RecursionError):
         raise BadRequest("bad_json", "The body is not valid JSON.") from None
+    if depth > DEPTH:
+        raise BadRequest("bad_json", f"The body is nested too deeply; allowed: {DEPTH} levels.")
     if not isinstance(raw, dict):
         raise BadRequest("bad_json", "The body is not a JSON object.")
     if unknown := set(raw) - {"id", "text", "answers", "command"}:
@@ -72,6 +78,19 @@ def clean(text: str) -> str:
     plain = unicodedata.normalize("NFC", text.encode("utf-8", "ignore").decode("utf-8").replace("\x00", "")).strip()
     bare = plain.lstrip(WORD_JOINER + "\ufeff\u200b \t\r\n")
     return WORD_JOINER + bare if bare.startswith("/") else plain
+
+
+def _number(digits: str) -> int | float:
+    """Return a JSON number; raises ValueError for NaN, Infinity and what a float cannot hold."""
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError("not a finite number")
+    return int(digits) if digits.lstrip("-").isdigit() else value
+
+
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(_depth, inner), default=0)
 
 
 def _id(value: Any) -> str:
@@ -122,7 +141,7 @@ def _command(identifier: str, value: Any) -> Incoming:
     if name not in COMMANDS:
         raise BadRequest("bad_command", f"Unknown command; allowed: {', '.join(COMMANDS)}.")
     question = value.get("question")
-    if question is not None and question not in QUESTIONS:
+    if question is not None and not (isinstance(question, str) and question in QUESTIONS):
         raise BadRequest("bad_command", f"Unknown question; allowed: {', '.join(QUESTIONS)}.")
     if name == "change" and question is None:
         raise BadRequest("bad_command", "change needs the id of a question.")

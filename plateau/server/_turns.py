@@ -23,6 +23,7 @@ from plateau.server._actions import Failures, failures
 from plateau.server._channel import TurnChannel
 from plateau.server._incoming import BadRequest, Incoming
 from plateau.server._net import SafetyNet, said
+from plateau.server._sessions import BadToken
 from plateau.server.tracker_store import PlateauTrackerStore
 from plateau.store import Conflict, Database, Repository, StoreError
 from plateau.understanding.listener import Heard
@@ -31,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 TURN_SECONDS = 20.0
 CONSENT_VERSION = "1"
+START = "start"
+# No client can send this id: theirs are ASCII.
+FIRST_ID = "·start"
 # What stays of a conversation whose patient declined: where to call, and that we may not ask.
 KEPT_AFTER_DECLINE = ("started", "stage", "for_whom", "country", "consent")
 INTENTS = {
@@ -80,24 +84,30 @@ class Turns:
 
     async def begin(self, conversation: str) -> dict[str, Any]:
         """Start a conversation: the greeting and the first question."""
-        return await self.take(conversation, Incoming("start", command="start"))
+        return await self.take(conversation, Incoming(FIRST_ID, command=START))
 
     async def take(self, conversation: str, message: Incoming) -> dict[str, Any]:
-        """Return the reply to a message, the same one to the same message; raises NotSaved."""
+        """Return the reply to a message, the same one to the same message.
+
+        Raises NotSaved; BadRequest or BadToken where the message cannot be taken, unless it tells of an emergency.
+        """
         async with self._one_at_a_time(conversation):
-            heard: tuple[Heard, ...] = ()
+            heard = self._net.hear(message.words)
             try:
                 held = await self._held(conversation, message.id)
                 if held is not None:
                     return held
-                heard = self._net.hear(message.words)
+                if message.command != START and await self.last(conversation) is None:
+                    # Purged, because consent was never given; the token outlives the words.
+                    raise BadToken
                 return await asyncio.wait_for(self._answer(conversation, message, heard), TURN_SECONDS)
-            except BadRequest:
-                raise
+            except (BadRequest, BadToken):
+                if not any(flag.tier == "emergency" for flag in heard):
+                    raise
+                raise NotSaved(self._apology(message, heard)) from None
             except Exception as error:
                 # The reason, never the words: an error's text may quote the patient.
                 logger.error("a turn was not saved: %s", type(error).__name__)
-                heard = heard or self._net.hear(message.words)
                 raise NotSaved(self._apology(message, heard)) from None
 
     async def last(self, conversation: str) -> dict[str, Any] | None:
@@ -194,9 +204,11 @@ class Turns:
             if unasked := [name for name in message.answers if name not in shown]:
                 raise BadRequest("not_asked", f"{unasked[0]} is not asked now; asked: {', '.join(shown) or 'nothing'}.")
             return "answer", dict(message.answers)
-        if message.command == "start":
+        if message.command == START:
             return "start", {}
         if message.command == "confirm":
+            if "review" not in self._shown(held):
+                raise BadRequest("not_asked", "There is nothing to confirm now; confirm belongs to the review.")
             return "answer", {"review": "confirm"}
         if message.command in ("skip", "dont_know"):
             value = "skipped" if message.command == "skip" else "unknown"

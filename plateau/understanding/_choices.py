@@ -17,13 +17,18 @@ _NO = re.compile(
     r"^(?:oh |um |er |well |i think |i guess |hmm |god |hell |lord )*(?:no|nope|nah|naw|na|negative|not "
     r"really|not at all|never|none|definitely not|absolutely not|"
     r"of course not|i dont think so|dont think so|i do not|i dont|it doesnt|it isnt|i havent|i didnt|im "
-    r"not|i am not|not me|not that i know|no way|nay|n)\b(?! idea| clue| (?:1|one) | but| sure)"
+    r"not|i am not|not me|not that i know|no way|nay|n)\b(?! idea| clue| problems?\b| worries| (?:1|one) | but| sure)"
 )
 _DENIAL = re.compile(
     r"\b(?:not|never|no|isnt|arent|wasnt|dont|doesnt|didnt|havent|hasnt|cant|wont|hardly|aint|nor|neither|"
     r"nothing|without|werent)"
     r"(?: (?:really|very|too|that|so|much|all|a|an|the|been|feel|feeling|particularly|at|even|exactly|"
     r"quite|getting|any|in|is|it|any|to|more|overly|entirely|totally|my|have|got|be))*$"
+)
+WORDS_AFTER_YES = 3
+_FILLERS = frozenset(
+    "i im a an the and so well um er oh ok okay i guess think then thanks thank you please it its is thats that this with me my by "
+    "to do can may will be go ahead sure of just really very in on for all yes no".split()
 )
 SCALES = {
     "stress": ((3.5, "low"), (6.5, "moderate"), (99, "high")),
@@ -61,6 +66,26 @@ def read_choice(plain: str, question: str) -> str | None:
     if lexicon.no and _NO.match(plain):
         return lexicon.no
     return None
+
+
+def is_the_point(plain: str, span: tuple[int, int]) -> bool:
+    """Tell whether the words of `span` are what a message is about: it begins with them, or they are half of its words."""
+    before, inside = plain[: span[0]].split(), plain[span[0] : span[1]].split()
+    weighty = [word for word in plain.split() if word.strip(".,!?") not in _FILLERS]
+    return not [word for word in before if word.strip(".,!?") not in _FILLERS] or 2 * len(inside) >= len(weighty)
+
+
+def decides(plain: str, question: str) -> bool:
+    """Tell whether a message is about a yes or no and nothing else, so that it may stand for a decision."""
+    spans = [(m.start, m.end) for m in lexicons()[question].asked.find(plain)]
+    led = _YES.match(plain) or _NO.match(plain)
+    if led:
+        spans.append(led.span())
+    rest = plain
+    for start, end in sorted(spans, reverse=True):
+        rest = f"{rest[:start]} {rest[end:]}"
+    left = [word for word in rest.split() if word.strip(".,!?") not in _FILLERS]
+    return bool(spans) and len(left) <= (WORDS_AFTER_YES if led else 0)
 
 
 def volunteered_choice(plain: str, question: str) -> str | None:

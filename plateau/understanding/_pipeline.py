@@ -10,7 +10,7 @@ from typing import Any
 
 import spacy
 import yaml
-from medspacy.context import ConText, ConTextRule
+from medspacy.context import ConTextRule
 from spacy.language import Language
 from spacy.tokens import Doc
 
@@ -26,7 +26,10 @@ _PREPOSITIONS = (
     "in", "on", "of", "with", "to", "for", "at", "from", "around", "round", "between", "down", "up", "under", "over",
     "behind", "across", "inside", "into", "near", "when", "if", "where", "while", "after", "or", "and", "about",
 )  # fmt: skip
-_SPELT = "one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty a few couple".split()
+_SPELT = (
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "twenty",
+    "thirty", "forty", "fifty", "a", "few", "couple",
+)  # fmt: skip
 
 
 class ContextDataError(ValueError):
@@ -58,15 +61,13 @@ def nlp() -> Language:
     """Return the pipeline, built once a process: text in, a Doc with clauses as sentences and ConText's cues out."""
     language = spacy.blank("en")
     # Without the exceptions "cant" and "im" stay whole words, as patients write them.
-    language.tokenizer.rules = {}  # type: ignore[attr-defined]
+    language.tokenizer.rules = {}
+    Language.component("plateau_clauses", func=mark_clauses)
     language.add_pipe("plateau_clauses")
-    context = language.add_pipe("medspacy_context", config={"rules": None, "span_attrs": None})
-    assert isinstance(context, ConText)
-    context.add(list(_rules(cues())))
+    language.add_pipe("medspacy_context", config={"rules": None, "span_attrs": None}).add(list(_rules(cues())))
     return language
 
 
-@Language.component("plateau_clauses")
 def mark_clauses(doc: Doc) -> Doc:
     """Begin a sentence at every clause, so that a cue in one clause says nothing about the next."""
     clause = cues()["clause"]
@@ -176,5 +177,6 @@ def _piece(piece: str, words: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
             [{"LOWER": {"IN": words["bare_relative"]}}],
         ]
     if piece.startswith("{"):
-        raise ContextDataError(f"context.yml: {piece} is not one of {{year}}, {{number}}, {{relative}}, {{relative_word}}")
+        allowed = "{year}, {number}, {relative}, {relative_word}"
+        raise ContextDataError(f"context.yml: {piece} is not one of {allowed}")
     return [[{"LOWER": piece}]]

@@ -33,10 +33,15 @@ SETS = (
     "tried",
 )
 UNSURE = {"onset": "unsure", "diagnosis_fit": "unsure"}
+# Decisions that a word in passing must not take.
+DECISIONS = ("consent", "review")
 # What a message may answer besides the question asked, when that question was answered: its near neighbours only.
 NEIGHBOURS = {
     "body_region": ("side",),
     "side": ("body_region",),
+    "for_whom": ("country",),
+    "country": ("for_whom",),
+    "age_band": ("body_region", "side"),
     "hurts_at": ("side",),
 }
 
@@ -94,6 +99,11 @@ class Reader:
         guess = intent if intent not in (None, "answer", "nlu_fallback") else None
         answers, decided, doubts = _decide(message, guess, confidence)
         return Reading(answers, decided, flags, tuple(doubts))
+
+    def named(self, text: str) -> str | None:
+        """Return the question that a message names, as in "change my sleep answer"; None where it names none."""
+        found = phrase_groups("_corrections").find(plain_words(clean(text), self._shorthand, self._mend))
+        return found[0].value if found else None
 
     def _context(self, plain: str) -> _sets.Judge:
         @lru_cache(maxsize=1)
@@ -172,7 +182,7 @@ def _answers_after_all(message: _Message, whole: str) -> bool:
     question = message.question
     if whole == "dont_know":
         return question in UNSURE
-    if whole not in ("affirm", "deny", "human") or question is None:
+    if whole not in ("affirm", "deny", "human", *(("skip",) if question in DECISIONS else ())) or question is None:
         return False
     return bool(_asked(message)[0])
 
@@ -210,7 +220,8 @@ def _screen(message: _Message, question: str) -> tuple[dict[str, Any], Doubts]:
     groups = phrase_groups("_screen")
     if groups.find_group("unsure", message.plain):
         return {}, [(SCREEN, "unsure")]
-    if groups.find_group("no", message.plain) or _choices.yes_or_no(message.plain) is False:
+    denied = groups.find_group("no", message.plain)
+    if _choices.yes_or_no(message.plain) is False or (denied and _choices.is_the_point(message.plain, denied.span())):
         return {SCREEN: []}, []
     return {}, [(SCREEN, "yes")] if _choices.yes_or_no(message.plain) else []
 
@@ -231,6 +242,8 @@ def _time(message: _Message, question: str) -> tuple[dict[str, Any], Doubts]:
 
 
 def _choice(message: _Message, question: str) -> tuple[dict[str, Any], Doubts]:
+    if question in DECISIONS and not _choices.decides(message.plain, question):
+        return {}, []
     if question in UNSURE and _digressions.whole_digression(message.plain) == "dont_know":
         return {question: UNSURE[question]}, []
     value = _choices.read_choice(message.plain, question)

@@ -12,6 +12,7 @@ from ._reader import SCREEN, Reader, Reading
 
 # A form keeps asking until it is answered; a bare yes or no that answers nothing is a failed reading there, not a move.
 MEANINGLESS_IN_A_FORM = ("affirm", "deny")
+NAMES_A_QUESTION = ("correct_answer", "go_back")
 # Kinds whose words tell which question they answer; a bare number or free words would fit anywhere.
 READ_BESIDE = ("choice", "multi")
 
@@ -50,8 +51,13 @@ def interpret(
         answers |= _screened(question, answers.pop(SCREEN, None), reading)
     if question and not answers and reading.intent is None:
         answers = _beside(reader, text, question, held)
+    if reading.intent in NAMES_A_QUESTION and not answers and (named := reader.named(text)):
+        # "Go back to the sleep question" and "change my sleep answer" are one wish.
+        return Turn("correct_answer", {**new, "change": named}, reading.to_dict())
+    # The record has null for "none"; to Rasa an entity without a value is no entity.
+    filled = {name: "none" if value is None else value for name, value in answers.items()}
     read = {**reading.to_dict(), "answers": {name: value for name, value in answers.items() if QUESTIONS[name].record}}
-    return Turn(_intent(reading, question, answers), {**answers, **new}, read)
+    return Turn(_intent(reading, question, answers), {**filled, **new}, read)
 
 
 def _beside(reader: Reader, text: str, question: str, held: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,34 +5,48 @@ from __future__ import annotations
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
-from stub_server import app
 
 CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture(scope="session")
-def base_url() -> Iterator[str]:
-    """The address of a running gateway, ending in a slash."""
+def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the real gateway with the trained model, ending in a slash."""
+    from plateau.server import create_app
+    from plateau.server._settings import Settings
+
+    # One browser stands for many patients here, so the limits on each caller are out of the way.
+    settings = Settings(data=str(tmp_path_factory.mktemp("data")), turns_per_minute=100_000, sessions_per_minute=100_000)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, ws="none", log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), ws="none", log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-    server.should_exit = True
-    thread.join()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    try:
+        with httpx.Client(base_url=url, timeout=60) as client:
+            for _ in range(120):
+                if client.get("ready").status_code == 200:
+                    break
+                time.sleep(1)
+        yield url
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("no chromium; install it with: apt-get install -y chromium")
+        pytest.fail("no Chromium; install it with: apt-get install -y chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser

@@ -71,9 +71,10 @@ class Listener:
 
 
 def listen_plainly(text: str, known: Mapping[str, Any] | None = None) -> tuple[Heard, ...]:
-    """Return the red flags in `text` without spaCy: the last resort. Only plain denials ("no ...", "don't have ...") count.
+    """Return the red flags in `text` without spaCy: the last resort.
 
-    Same rules and data as `Listener`; it may over-alarm a little, and hears every emergency that `Listener` hears.
+    Same rules and data as `Listener`, but only plain denials ("no ...", "don't have ...") count: it may over-alarm a
+    little, and hears every emergency that `Listener` hears.
     """
     rules = load_rules()
     return _listen(rules, text, known or {}, lambda words: _plain_judge(words, rules.denials))

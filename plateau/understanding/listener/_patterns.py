@@ -195,7 +195,9 @@ class Matcher:
                     at.append((start, end))
         return spans
 
-    def _walk(self, node: _Node, readings: Sequence[tuple[str, ...]], at: int, skipped: int) -> Iterator[tuple[int, int]]:
+    def _walk(
+        self, node: _Node, readings: Sequence[tuple[str, ...]], at: int, skipped: int
+    ) -> Iterator[tuple[int, int]]:
         if at >= len(readings):
             return
         for word in readings[at]:
@@ -220,12 +222,13 @@ class Matcher:
             return []
         chains: list[tuple[tuple[Span, ...], ...]] = [(first,) for first in per_part[0]]
         for joint, options in zip(pattern.joints, per_part[1:], strict=True):
-            chains = [
+            joined = (
                 (*chain, option)
                 for chain in chains
                 for option in options
                 if _joined(joint, chain, option, blocked, stops)
-            ][:_MOST_MATCHES]
+            )
+            chains = list(itertools.islice(joined, _MOST_MATCHES))
         flags = tuple(element in self._place_elements for part in pattern.parts for element, _ in part)
         return [Hit(tuple(span for part in chain for span in part), flags) for chain in chains]
 
@@ -238,12 +241,13 @@ class Matcher:
     ) -> list[tuple[Span, ...]]:
         found: list[tuple[Span, ...]] = [(span,) for span in spans[part[0][0]]]
         for element, gap in part[1:]:
-            found = [
+            longer = (
                 (*chain, span)
                 for chain in found
                 for span in spans[element]
                 if _follows(chain[-1][1], span[0], gap, stops, filler)
-            ][:_MOST_MATCHES]
+            )
+            found = list(itertools.islice(longer, _MOST_MATCHES))
         return found
 
 
@@ -271,7 +275,11 @@ def _follows(end: int, start: int, gap: int, stops: Sequence[int], filler: Seque
 
 
 def _joined(
-    joint: tuple[int, bool], chain: Sequence[Sequence[Span]], option: Sequence[Span], blocked: Sequence[bool], stops: Sequence[int]
+    joint: tuple[int, bool],
+    chain: Sequence[Sequence[Span]],
+    option: Sequence[Span],
+    blocked: Sequence[bool],
+    stops: Sequence[int],
 ) -> bool:
     start, end = option[0][0], option[-1][1]
     taken = [(part[0][0], part[-1][1]) for part in chain]

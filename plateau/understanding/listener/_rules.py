@@ -1,4 +1,4 @@
-"""Loads the red-flag rules from YAML and checks them: every error names file, rule or concept, field and what is allowed."""
+"""Loads the red-flag rules from YAML and checks them; errors name file, rule or concept, field and what is allowed."""
 
 from __future__ import annotations
 

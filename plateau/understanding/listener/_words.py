@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from rapidfuzz.distance import OSA
 
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+(?:['’‘`´][^\W\d_]+)*['’‘`´]?|[.!?;:\n…]+|[,()\u2013\u2014/+&%]|(?<=\s)-+(?=\s)")
+_TOKEN = re.compile(
+    r"\d+(?:[.,]\d+)?|[^\W\d_]+(?:['’‘`´][^\W\d_]+)*['’‘`´]?|[.!?;:\n…]+|[,()\u2013\u2014/+&%]|(?<=\s)-+(?=\s)"
+)
 _QUOTES = re.compile("['’‘`´]")
 _STRETCHED = re.compile(r"(.)\1{2,}")
 _ENDERS = frozenset(".!?;:\n…")
