@@ -125,7 +125,10 @@ class Turns:
     async def purge(self) -> int:
         """Delete what was said without consent longer ago than the clinic keeps it; return how many conversations."""
         before = datetime.now(UTC) - timedelta(minutes=self._clinic.keep_before_consent_minutes)
-        return await self._database.run(lambda session: Repository(session).purge_unconsented(before))
+        purged = await self._database.run(lambda session: Repository(session).purge_unconsented(before))
+        if purged:
+            await asyncio.to_thread(self._database.scrub)
+        return purged
 
     @asynccontextmanager
     async def _one_at_a_time(self, conversation: str) -> Any:
@@ -277,6 +280,7 @@ class Turns:
             repository.remember_reply(conversation, message_id, reply)
 
         await self._database.run(work)
+        await asyncio.to_thread(self._database.scrub)
         store.discard(conversation)
 
 

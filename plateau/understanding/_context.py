@@ -52,7 +52,7 @@ def judge(doc: Doc, start_char: int, end_char: int, also: Sequence[tuple[int, in
     for modifier in modifiers:
         category = modifier.category
         first, last = modifier.modifier_span
-        if category != "OTHER_PERSON" and any(first < part.end and part.start < last for part in taken):
+        if category in ("NEGATED", "PAST") and any(first < part.end and part.start < last for part in taken):
             continue
         if category == "RESOLVED":
             # Closes everything told before it, across clauses; "it's gone grey" closes nothing.

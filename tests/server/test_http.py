@@ -345,7 +345,7 @@ async def test_too_many_new_conversations_from_one_address_are_refused(
         ("GET", "/nothing-here", 404),
         ("GET", "/../pyproject.toml", 404),
         ("GET", "/..%2fpyproject.toml", 404),
-        ("GET", "/api/turn", 405),
+        ("GET", "/api/turn", 404),
         ("DELETE", "/api/session", 405),
     ],
 )
@@ -444,6 +444,7 @@ async def test_only_what_was_said_without_consent_is_purged_in_time(patient: New
     gateway = served[1].state.gateway
     await gateway.turns.purge()
     quiet, fresh, agreed = await patient("consent"), await patient("consent"), await patient("safety_now")
+    await quiet.send(text=f"my {CANARY} knee hurts")
     minutes = gateway.clinic.keep_before_consent_minutes
     for someone, age in ((quiet, minutes + 1), (fresh, minutes - 1), (agreed, minutes + 1)):
         past = datetime.now(UTC) - timedelta(minutes=age)
@@ -451,6 +452,7 @@ async def test_only_what_was_said_without_consent_is_purged_in_time(patient: New
         with gateway.database.transaction() as session:
             session.execute(change, execution_options={"synchronize_session": False})
     assert await gateway.turns.purge() == 1
+    assert CANARY.encode() not in database_bytes(gateway.settings.data)
     assert [any(someone.rows().values()) for someone in (quiet, fresh, agreed)] == [False, True, True]
     assert (await quiet.post({"answers": {"consent": "yes"}})).status_code == 401
 

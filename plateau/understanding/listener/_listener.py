@@ -12,7 +12,9 @@ from plateau.understanding.listener._words import Word, split
 
 _CHUNK, _OVERLAP = 400, 100
 # Words that may stand between a denial and what is denied, when there is no ConText to ask.
-_BETWEEN = frozenset({"any", "a", "an", "the", "my", "real", "really", "much", "such", "of"})
+_BETWEEN = frozenset({"any", "a", "an", "real", "really", "much", "such", "of"})
+# "No, can't pee": a denial before one of these answers a question and denies nothing.
+_ITSELF_NEGATIVE = frozenset({"cant", "cannot", "couldnt", "wont", "dont", "havent", "no", "not", "nothing", "unable"})
 
 # Tells in which ways (negated, past, ...) the words of a span do not count; words of the hit itself are no cue.
 Judge = Callable[[Span, Hit], frozenset[str]]
@@ -56,6 +58,7 @@ class Listener:
             starts.append(at)
             at += len(word.plain) + 1
         doc: Any = None
+        plainly = _plain_judge(words, self._rules.denials)
 
         def bounds(span: Span) -> tuple[int, int]:
             return starts[span[0]], starts[span[1] - 1] + len(words[span[1] - 1].plain)
@@ -65,7 +68,9 @@ class Listener:
             if doc is None:
                 doc = self._nlp(" ".join(word.plain for word in words))
             meant = self._judge(doc, *bounds(span), [bounds(part) for part in hit.parts])
-            return meant.kinds - {"past"} | {"resolved"} if meant.only_over else meant.kinds
+            kinds = meant.kinds - {"past"} | {"resolved"} if meant.only_over else meant.kinds
+            # What the last resort takes as denied is denied here too, so it never hears less than this.
+            return kinds | plainly(span, hit)
 
         return judged
 
@@ -83,6 +88,8 @@ def listen_plainly(text: str, known: Mapping[str, Any] | None = None) -> tuple[H
 def _plain_judge(words: Sequence[Word], denials: frozenset[tuple[str, ...]]) -> Judge:
     def judged(span: Span, hit: Hit) -> frozenset[str]:
         end = span[0]
+        if words[end].plain in _ITSELF_NEGATIVE:
+            return frozenset()
         while end > 0 and words[end - 1].plain in _BETWEEN:
             end -= 1
         first = max([0, end - 3, *(last for _, last in hit.parts if last <= end)])

@@ -13,7 +13,7 @@ _TOKEN = re.compile(
     r"\d+(?:[.,]\d+)?|[^\W\d_]+(?:['’‘`´][^\W\d_]+)*['’‘`´]?|[.!?;:\n…]+|[,()\u2013\u2014/+&%]|(?<=\s)-+(?=\s)"
 )
 _QUOTES = re.compile("['’‘`´]")
-_STRETCHED = re.compile(r"(.)\1{2,}")
+_STRETCHED = re.compile(r"([eo])\1{2,}|(.)\2{2,}")
 _ENDERS = frozenset(".!?;:\n…")
 STOP, COMMA = ".", ","
 
@@ -56,7 +56,7 @@ def split(text: str) -> list[Word]:
 def _plain(piece: str) -> str:
     folded = unicodedata.normalize("NFKD", _QUOTES.sub("", piece)).lower()
     bare = "".join(c for c in folded if not unicodedata.combining(c))
-    return _STRETCHED.sub(r"\1", bare)
+    return _STRETCHED.sub(lambda m: m[1] * 2 if m[1] else m[2], bare)
 
 
 def number(word: str) -> float | None:
