@@ -22,7 +22,7 @@ BIN = VENV / "bin"
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 MODEL = ROOT / "models" / "plateau.tar.gz"
 MODEL_SOURCES = ("config.yml", "domain.yml", "data")
-APT = {"/usr/bin/chromium": "chromium", "/usr/lib/postgresql": "postgresql"}
+APT = {"usr/bin/chromium": "chromium", "usr/lib/postgresql/*/bin/initdb": "postgresql"}
 
 
 class SetupError(SystemExit):
@@ -102,7 +102,7 @@ def install_plateau() -> str:
 
 
 def install_test_programs() -> str:
-    missing = [package for path, package in APT.items() if not Path(path).exists()]
+    missing = [package for pattern, package in APT.items() if not any(Path("/").glob(pattern))]
     if not missing:
         return "already there"
     line = "apt-get update && apt-get install -y --no-install-recommends " + " ".join(missing)
