@@ -1,5 +1,5 @@
 # The two commands of the README are `make serve` and `make test`.
-.PHONY: help serve test setup train lock check
+.PHONY: help serve test setup lock check benchmark transcripts
 
 help:
 	@echo "make serve   set up, train and serve the bot with its page on http://127.0.0.1:8080"
@@ -7,6 +7,8 @@ help:
 	@echo "make setup   only set up and train"
 	@echo "make check   only the quick checks: style, types, imports"
 	@echo "make lock    renew the lock files from pyproject.toml"
+	@echo "make benchmark    measure a turn against a stock Rasa bot, into docs/benchmarks.md"
+	@echo "make transcripts  play four talks over HTTP, into docs/transcripts"
 
 serve: setup
 	@.venv/bin/plateau serve
@@ -24,3 +26,9 @@ check:
 
 lock:
 	@scripts/lock
+
+benchmark: setup
+	@.venv/bin/python benchmarks/turn.py
+
+transcripts: setup
+	@.venv/bin/python scripts/transcripts.py

@@ -52,6 +52,8 @@ def _absent(value: Any) -> bool:
 
 def _shown(texts: Catalog, name: str, value: Any) -> str:
     if isinstance(value, int | float):
-        return f"{value:.0f}" if name == "adherence" else f"{value:g}"
+        # "since June" is 23.4 weeks to the rules, and 23 to a person.
+        whole = name == "adherence" or ("weeks" in name and value >= 2)
+        return f"{value:.0f}" if whole else f"{value:g}"
     path = f"plan.regions.{value}"
     return texts.get(path) if name in ("body_region", "hurts_at") and texts.has(path) else str(value)

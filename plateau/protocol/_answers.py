@@ -113,6 +113,7 @@ def _multi(question: Question, value: Any) -> list[str]:
         raise InvalidAnswer(question.id, value, '"none" alone, or the others without it')
     if question.single and len(chosen) > 1:
         raise InvalidAnswer(question.id, value, "one of " + ", ".join(question.values))
+    chosen = chosen - set(question.alone) or chosen
     return [known for known in question.values if known in chosen]
 
 

@@ -49,8 +49,7 @@ def facts(answers: Answers) -> dict[str, Any]:
         and known["progress"] not in ("much_worse", "a_bit_worse")
     )
     known["mood_crisis"] = any(
-        flag["id"] == "mental_health_crisis" and flag["state"] == "reported"
-        for flag in answers.get("red_flags") or ()
+        flag["id"] == "mental_health_crisis" and flag["state"] == "reported" for flag in answers.get("red_flags") or ()
     )
     return known
 

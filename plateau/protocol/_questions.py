@@ -38,7 +38,7 @@ _DERIVED: dict[str, FactType] = {
 }
 _FIELDS = {
     "id", "section", "screen", "kind", "values", "min", "max", "unit", "step", "none", "when", "record", "required",
-    "single",
+    "single", "alone",
 }  # fmt: skip
 
 
@@ -59,7 +59,8 @@ class Question:
     """One question of the re-evaluation.
 
     `values` are the answers allowed (choice, multi, flags); `minimum`, `maximum` and `step` bound numbers;
-    `none` says that "none" is an answer standing for null; `raises` maps a safety list's values to red flags.
+    `none` says that "none" is an answer standing for null; `alone` are values dropped beside others; `raises` maps a
+    safety list's values to red flags.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Question:
     record: bool = True
     required: bool = False
     single: bool = False
+    alone: tuple[str, ...] = ()
     raises: Mapping[str, Raised] | None = None
 
 
@@ -156,6 +158,7 @@ def _question(entry: Mapping[str, Any], conditions: Conditions, flags: Mapping[s
         record=entry.get("record", True),
         required=entry.get("required", False),
         single=entry.get("single", False),
+        alone=tuple(entry.get("alone", ())),
         raises=raises,
     )
 

@@ -22,8 +22,13 @@ def spoken(question: str, value: Any, words: Catalog) -> str:
     if isinstance(value, list):
         return ", ".join(_item(options, item) for item in value)
     unit = QUESTIONS[question].unit
-    shown = options.get(value, f"{value:g}" if isinstance(value, int | float) else value)
+    shown = options.get(value, _number(value, unit) if isinstance(value, int | float) else value)
     return f"{shown} {texts['units'][unit]}" if unit else str(shown)
+
+
+def _number(value: float, unit: str | None) -> str:
+    """Weeks may come from "since June": nobody says them with a fraction."""
+    return f"{value:.0f}" if unit == "weeks" and value >= 2 else f"{value:g}"
 
 
 def _item(options: Mapping[str, str], item: Any) -> str:

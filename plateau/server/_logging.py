@@ -21,6 +21,8 @@ def quiet() -> None:
     os.environ["SQLALCHEMY_SILENCE_UBER_WARNING"] = "1"
     warnings.showwarning = _shown(warnings.showwarning)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    for name in OURS:
+        logging.getLogger(name).setLevel(logging.INFO)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
     for name in ("httpx", "httpcore", "alembic", "uvicorn.access"):

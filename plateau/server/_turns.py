@@ -236,7 +236,7 @@ class Turns:
         slots = tracker.current_slot_values()
         stage = slots.get("stage")
         urgent = [flag for flag in heard if flag.tier == "emergency"]
-        if urgent and stage != "emergency":
+        if urgent and not any(each["kind"] == "emergency" for each in messages):
             # The dialogue did not act on what the net heard: the net speaks first.
             messages = [*said(urgent, self._words, self._numbers(slots)), *messages]
         asked = slots.get("requested_slot") if tracker.active_loop_name else None

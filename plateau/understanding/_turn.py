@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plateau.protocol import QUESTIONS, merge_flags, screen
+from plateau.protocol import QUESTIONS, InvalidAnswer, merge_flags, screen, validate
 
 from ._reader import SCREEN, Reader, Reading
 
@@ -54,10 +54,20 @@ def interpret(
     if reading.intent in NAMES_A_QUESTION and not answers and (named := reader.named(text)):
         # "Go back to the sleep question" and "change my sleep answer" are one wish.
         return Turn("correct_answer", {**new, "change": named}, reading.to_dict())
+    answers = dict(_canonical(answers))
     # The record has null for "none"; to Rasa an entity without a value is no entity.
     filled = {name: "none" if value is None else value for name, value in answers.items()}
     read = {**reading.to_dict(), "answers": {name: value for name, value in answers.items() if QUESTIONS[name].record}}
     return Turn(_intent(reading, question, answers), {**filled, **new}, read)
+
+
+def _canonical(answers: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the answers as the protocol takes them, without those it does not."""
+    for name, value in answers.items():
+        try:
+            yield name, None if value is None and QUESTIONS[name].none else validate(name, value)
+        except InvalidAnswer:
+            continue
 
 
 def _beside(reader: Reader, text: str, question: str, held: Mapping[str, Any]) -> dict[str, Any]:

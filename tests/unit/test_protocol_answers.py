@@ -25,6 +25,8 @@ ACCEPTED: list[tuple[str, Any, Any]] = [
     ("tried", ["xray", "injection"], ["xray", "injection"]),
     ("tried", ["injection", "xray", "xray"], ["xray", "injection"]),
     ("tried", ["none"], ["none"]),
+    ("treatment_type", ["passive_only"], ["passive_only"]),
+    ("treatment_type", ["exercises", "passive_only"], ["exercises"]),
     ("safety_now", ["chest_pain", "breathless"], ["chest_pain", "breathless"]),
     ("goal", "  walk the dog ", "walk the dog"),
     ("activities", [{"activity": "stairs", "score": 4}], [{"activity": "stairs", "score": 4}]),

@@ -1,0 +1,132 @@
+"""The screen that follows a turn: for each place of the conversation, what is asked and what may be tapped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from plateau.channels import COMMANDS, Dialogue, turn_screen
+from plateau.content import catalog
+from plateau.protocol import QUESTIONS
+
+WORDS = catalog()
+NUMBERS = {"emergency": "911", "crisis": "988", "advice": "your doctor", "clinic": "A", "phone": "1"}
+AGREED: dict[str, Any] = {"for_whom": "self", "country": "us", "consent": "yes"}
+# What must have been answered for a question to be asked at all.
+NEEDS: dict[str, dict[str, Any]] = {
+    "safety_mood": {"mood": "very_low"},
+    "pregnancy": {"age_band": "18_39"},
+    "side": {"body_region": "knee"},
+    "hurts_at": {"diagnosis_fit": "different_place"},
+    "joint_replacement": {"body_region": "knee", "age_band": "65_plus"},
+    "hep_barriers": {"hep_days_prescribed": 5, "hep_days_done": 1},
+}
+SAFE = AGREED | {f"safety_{name}": ["none"] for name in ("now", "nerves", "ill", "injury")}
+
+
+def shown(stage: str | None, asked: str | None, answers: Any = SAFE, **before: Any) -> Any:
+    return turn_screen(Dialogue(stage, asked, answers, NUMBERS, before), WORDS)
+
+
+@pytest.mark.parametrize(
+    ("stage", "asked", "kind", "commands"),
+    [
+        ("opening", "for_whom", "questions", "why human stop"),
+        ("safety", "safety_now", "questions", "why back skip dont_know human stop"),
+        ("problem", "age_band", "questions", "why back skip dont_know human stop"),
+        ("review", "review", "review", "change confirm back human stop"),
+        ("plan", None, "plan", "change restart human"),
+        ("emergency", None, "emergency", "mistake checked human"),
+        ("emergency", "pain_now", "emergency", "mistake checked human"),
+        ("paused", None, "end", "resume human"),
+        ("declined", None, "end", "resume human"),
+        ("restarting", None, "end", "resume human"),
+    ],
+)
+def test_each_place_has_its_kind_of_screen_and_its_moves(
+    stage: str, asked: str | None, kind: str, commands: str
+) -> None:
+    answers = {} if asked == "for_whom" else AGREED if asked == "safety_now" else SAFE
+    screen = shown(stage, asked, answers)
+    assert (screen["kind"], set(screen["commands"])) == (kind, set(commands.split()))
+    assert set(screen["commands"]) <= set(COMMANDS)
+    assert screen["title"].strip()
+    assert "{" not in screen["title"]
+
+
+def test_before_the_first_word_there_is_no_screen() -> None:
+    assert shown(None, None, {}) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers", "questions"),
+    [
+        ("for_whom", {}, ["for_whom", "country"]),
+        ("country", {"for_whom": "self"}, ["country"]),
+        ("age_band", SAFE, ["age_band", "body_region"]),
+        ("pregnancy", SAFE | {"age_band": "18_39"}, ["pregnancy", "body_region"]),
+        ("pain_now", SAFE, ["pain_now", "pain_worst", "pain_start"]),
+        ("pain_worst", SAFE | {"pain_now": 3}, ["pain_worst", "pain_start"]),
+    ],
+)
+def test_questions_that_belong_together_are_shown_together_while_open(
+    asked: str, answers: Any, questions: list[str]
+) -> None:
+    assert [question["id"] for question in shown("x", asked, answers)["questions"]] == questions
+
+
+@pytest.mark.parametrize(
+    ("asked", "section"),
+    [("safety_now", {"id": "safety", "number": 1, "of": 7}), ("pain_now", {"id": "pain", "number": 6, "of": 7})],
+)
+def test_a_section_says_how_far_it_is(asked: str, section: dict[str, Any]) -> None:
+    found = shown("x", asked)["section"]
+    assert {name: found[name] for name in section} == section
+
+
+def test_the_opening_is_no_numbered_section() -> None:
+    assert shown("opening", "for_whom", {})["section"] is None
+
+
+@pytest.mark.parametrize("name", [name for name in QUESTIONS if name != "review"])
+def test_a_question_has_what_its_control_needs(name: str) -> None:
+    question = QUESTIONS[name]
+    control = next(item for item in shown("x", name, SAFE | NEEDS.get(name, {}))["questions"] if item["id"] == name)
+    kind = "choice" if question.single else {"flags": "multi"}.get(question.kind, question.kind)
+    assert control["kind"] == kind
+    assert control["text"] and control["retry"]
+    assert [option["value"] for option in control.get("options", ())] == list(question.values)
+    assert all(option["title"] for option in control.get("options", ()))
+    assert control["optional"] is not question.required
+    assert ("min" in control, "max" in control) == ((kind in ("number", "nprs")),) * 2
+    assert ("anchors" in control) == (kind in ("nprs", "activities"))
+    assert ("none" in control) == question.none
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "current"),
+    [("sleep", "poor", "poor"), ("tried", ["xray"], ["xray"]), ("safety_mood", ["no"], "no"), ("pain_now", 0, 0)],
+)
+def test_the_answer_about_to_be_changed_is_shown_as_the_current_one(name: str, value: Any, current: Any) -> None:
+    answers = SAFE | NEEDS.get(name, {})
+    for screen in (shown("x", name, answers, **{name: value}), shown("x", name, answers | {name: value})):
+        assert next(item for item in screen["questions"] if item["id"] == name)["current"] == current
+
+
+def test_the_review_shows_each_answer_in_the_patients_words_but_not_the_consent() -> None:
+    answers = SAFE | {"age_band": "18_39", "pregnancy": "no", "body_region": "knee", "pain_now": 7, "sleep": "skipped"}
+    rows = {row["question"]: row for row in shown("review", "review", answers)["rows"]}
+    assert rows["body_region"] == {
+        "question": "body_region",
+        "label": "Treated area",
+        "answer": "Knee",
+        "section": "Your problem",
+    }
+    assert (rows["pain_now"]["answer"], rows["sleep"]["answer"]) == ("7", "Not answered")
+    assert not {"consent", "review", "stress"} & set(rows)
+
+
+def test_an_answer_that_no_longer_applies_is_not_shown() -> None:
+    rows = shown("plan", None, SAFE | {"age_band": "65_plus", "pregnancy": "yes"})["rows"]
+    assert "pregnancy" not in [row["question"] for row in rows]
