@@ -21,15 +21,22 @@ def reported(tracker: Tracker) -> list[dict[str, Any]]:
     return [flag for flag in red_flags(answers_of(tracker)) if flag["state"] == "reported"]
 
 
+def unanswered(tracker: Tracker) -> list[dict[str, Any]]:
+    """Return what an emergency list left unanswered stands for: one thing to be seen today."""
+    flags = red_flags(answers_of(tracker))
+    open_ones = any(flag["state"] == "unknown" and flag["tier"] == "emergency" for flag in flags)
+    return [{"id": "unanswered", "tier": "same_day"}] if open_ones else []
+
+
 def tell_new_flags(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[EventType]:
     """Say what each newly reported red flag below emergency needs; an emergency has an action of its own."""
     told = tracker.get_slot("told_flags") or []
-    new = [flag for flag in reported(tracker) if _mark(flag) not in told]
-    if not new:
+    new = [flag for flag in (*reported(tracker), *unanswered(tracker)) if _mark(flag) not in told]
+    if not new or any(flag["tier"] == "emergency" for flag in new):
+        # An emergency has an action of its own, and nothing is said before it.
         return []
     for key in messages(new):
-        if key != "emergency":
-            say(dispatcher, tracker, key)
+        say(dispatcher, tracker, key)
     # One turn may pass here twice, before and after the form's validation: remember at once.
     marks = [*told, *map(_mark, new)]
     tracker.slots["told_flags"] = marks

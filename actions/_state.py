@@ -45,6 +45,12 @@ def entities_of(tracker: Tracker) -> dict[str, Any]:
     return {entity["entity"]: entity["value"] for entity in tracker.latest_message.get("entities") or ()}
 
 
+def intent_of(tracker: Tracker) -> str | None:
+    """Return the latest message's intent as the reader settled it; the SDK's own method has the classifier's guess."""
+    name: str | None = (tracker.latest_message.get("intent") or {}).get("name")
+    return name
+
+
 def answered(tracker: Tracker) -> dict[str, Any]:
     """Return the answers that the latest message holds."""
     return {name: value for name, value in entities_of(tracker).items() if name in QUESTIONS}

@@ -6,13 +6,13 @@ import re
 from typing import Any
 
 from rasa_sdk import Action, Tracker
-from rasa_sdk.events import EventType, SlotSet
+from rasa_sdk.events import EventType, FollowupAction, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.types import DomainDict
 
 from actions._safety import reported, say, tell_new_flags
 from actions._state import answered, answers_of, notes, numbers, slots, stage_of, texts
-from plateau.protocol import QUESTIONS, InvalidAnswer, previous_question, validate
+from plateau.protocol import QUESTIONS, InvalidAnswer, previous_question, red_flags, validate
 
 FAILED_READINGS_BEFORE_HELP = 2
 
@@ -52,6 +52,8 @@ class Clarify(Action):  # type: ignore[misc]
             say(dispatcher, tracker, "after_emergency")
             return events
         if not tracker.active_loop_name:
+            if again := _made_void(tracker, events):
+                return again
             dispatcher.utter_message(response=_HINTS.get(stage, "utter_nothing_asked"))
             return events
         noted, wrong = _sorted_out(answered(tracker))
@@ -60,7 +62,17 @@ class Clarify(Action):  # type: ignore[misc]
             return [*events, *slots(wrong.items())]
         if events:
             return events
-        return [*events, *slots(wrong.items()), *_failed(dispatcher, tracker)]
+        if tracker.get_slot("requested_slot") == "safety_mood":
+            # Whatever was meant: nobody is left without a number here.
+            say(dispatcher, tracker, "mental_health")
+        return [*slots(wrong.items()), *_failed(dispatcher, tracker)]
+
+
+def _made_void(tracker: Tracker, events: list[EventType]) -> list[EventType]:
+    """Return what makes the plan anew when a message after it held a new answer or red flag; else nothing."""
+    if tracker.get_slot("stage") != "plan" or not (events or answered(tracker)):
+        return []
+    return [*events, SlotSet("assessment", None), FollowupAction("action_next_section")]
 
 
 _HINTS = {"paused": "utter_paused_hint", "declined": "utter_declined_hint", "plan": "utter_after_plan"}
@@ -126,7 +138,7 @@ class Correct(Action):  # type: ignore[misc]
         given, wrong = _sorted_out(answered(tracker))
         if given:
             dispatcher.utter_message(response="utter_changed", notes=notes(given))
-            return [*events, *slots(wrong.items()), SlotSet("review", None)]
+            return [*events, *slots(wrong.items()), SlotSet("review", None), SlotSet("assessment", None)]
         question = tracker.get_slot("change")
         if question in QUESTIONS and question not in ("consent", "review"):
             return [*events, *_reopen(question, tracker), SlotSet("change", None)]
@@ -136,7 +148,8 @@ class Correct(Action):  # type: ignore[misc]
 
 def _reopen(question: str, tracker: Tracker) -> list[EventType]:
     before = {question: tracker.get_slot(question)}
-    return slots([(question, None), ("review", None), ("last_asked", None), ("before", before)])
+    cleared = [(name, None) for name in (question, "review", "last_asked", "assessment")]
+    return slots([*cleared, ("before", before)])
 
 
 class Pause(Action):  # type: ignore[misc]
@@ -146,6 +159,9 @@ class Pause(Action):  # type: ignore[misc]
         return "action_pause"
 
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[EventType]:
+        if tracker.get_slot("stage") == "emergency":
+            say(dispatcher, tracker, "after_emergency")
+            return []
         dispatcher.utter_message(response="utter_paused")
         return [SlotSet("stage", "paused")]
 
@@ -160,6 +176,8 @@ class Resume(Action):  # type: ignore[misc]
         if tracker.get_slot("stage") == "declined":
             dispatcher.utter_message(response="utter_taken_up_again")
             return slots([("consent", None), ("last_asked", None)])
+        if tracker.get_slot("stage") == "emergency":
+            return []
         restarting = tracker.get_slot("stage") == "restarting"
         dispatcher.utter_message(response="utter_restart_cancelled" if restarting else "utter_resumed")
         return []
@@ -196,9 +214,11 @@ class RestartInterview(Action):  # type: ignore[misc]
 
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[EventType]:
         dispatcher.utter_message(response="utter_restarted")
-        kept = ("for_whom", "country", "consent", "red_flags")
-        opened = [(name, None) for name in answers_of(tracker) if name not in kept]
-        return slots([*opened, ("last_asked", None), ("failed_readings", None), ("assessment", None)])
+        answers = answers_of(tracker)
+        opened = [(name, None) for name in answers if name not in ("for_whom", "country", "consent", "red_flags")]
+        forgotten = [(name, None) for name in ("last_asked", "failed_readings", "assessment", "before")]
+        kept = [flag for flag in red_flags(answers) if flag["state"] != "denied"]
+        return slots([*opened, *forgotten, ("red_flags", kept or None)])
 
 
 class Human(Action):  # type: ignore[misc]
@@ -208,6 +228,8 @@ class Human(Action):  # type: ignore[misc]
         return "action_human"
 
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[EventType]:
+        if tracker.get_slot("stage") == "emergency":
+            say(dispatcher, tracker, "after_emergency")
         dispatcher.utter_message(response="utter_human", **numbers(tracker))
         return []
 
@@ -219,9 +241,13 @@ class AnswerFaq(Action):  # type: ignore[misc]
         return "action_answer_faq"
 
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[EventType]:
+        events = tell_new_flags(dispatcher, tracker)
+        if not events and any(flag["tier"] == "same_day" for flag in reported(tracker)):
+            # Nothing general may sound as if it were meant for what has to be seen today.
+            say(dispatcher, tracker, "same_day")
         topic = faq_topic(tracker.latest_message.get("text") or "")
         dispatcher.utter_message(text=texts().get(f"faq.{topic}.text"), id=f"faq.{topic}")
-        return []
+        return _made_void(tracker, events) or events
 
 
 def faq_topic(text: str) -> str:

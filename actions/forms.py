@@ -12,7 +12,7 @@ from rasa_sdk.forms import FormValidationAction
 from rasa_sdk.types import DomainDict
 
 from actions._safety import tell_new_flags
-from actions._state import answered, answers_of, notes, texts
+from actions._state import answered, answers_of, intent_of, notes, texts
 from plateau.protocol import NO_ANSWER, QUESTIONS, SECTIONS, InvalidAnswer, Question, required, validate
 
 
@@ -41,13 +41,14 @@ class SectionForm(FormValidationAction, ABC):  # type: ignore[misc]
             if name not in QUESTIONS:
                 continue
             if _asked_once_more(name, value, tracker):
-                return [*events, SlotSet(name, None), SlotSet("failed_readings", 1)]
+                events += [SlotSet(name, None), SlotSet("failed_readings", 1)]
+                continue
             events.append(SlotSet(name, _valid(name, value)))
             changed |= value is not None
         if changed:
             events.append(SlotSet("failed_readings", None))
             corrected = {name: value for name, value in answered(tracker).items() if name != asked}
-            if corrected and tracker.get_intent_of_latest_message() == "correct_answer":
+            if corrected and intent_of(tracker) == "correct_answer":
                 dispatcher.utter_message(response="utter_changed", notes=notes(corrected))
         return events
 
@@ -80,12 +81,20 @@ class Ask(Action, ABC):  # type: ignore[misc]
         question = self.question
         again = tracker.get_slot("last_asked") == question.id
         dispatcher.utter_message(
-            text=texts().get(f"questions.{question.id}.{'retry' if again else 'ask'}"),
+            text="\n".join([texts().get(f"questions.{question.id}.{'retry' if again else 'ask'}"), *_listed(question)]),
             buttons=_buttons(question),
             id=f"{'retry' if again else 'ask'}.{question.id}",
             kind="question",
         )
         return [*events, SlotSet("last_asked", question.id)]
+
+
+def _listed(question: Question) -> list[str]:
+    """Return the options of a question that takes several, for channels that show only text."""
+    if question.kind not in ("multi", "flags"):
+        return []
+    titles = texts().tree(f"questions.{question.id}.options")
+    return [f"- {titles[value]}" for value in question.values]
 
 
 def _buttons(question: Question) -> list[dict[str, str]] | None:

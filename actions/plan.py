@@ -10,8 +10,7 @@ from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.types import DomainDict
 
-from actions._state import answers_of, texts
-from plateau.content import clinic
+from actions._state import answers_of, numbers, texts
 from plateau.escalation import assess
 from plateau.protocol import record_of
 
@@ -32,8 +31,7 @@ class MakePlan(Action):  # type: ignore[misc]
 
 def assessed(tracker: Tracker) -> dict[str, Any]:
     """Return the assessment of the answers so far, as `plateau assess` gives it."""
-    country = tracker.get_slot("country") or clinic().default_country
-    return assess(record_of(answers_of(tracker)), country=country).to_dict()
+    return assess(record_of(answers_of(tracker)), numbers=numbers(tracker)).to_dict()
 
 
 def spoken_plan(assessment: Mapping[str, Any]) -> list[dict[str, Any]]:

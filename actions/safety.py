@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 from rasa_sdk import Action, Tracker
 from rasa_sdk.events import EventType
@@ -25,7 +27,7 @@ class Emergency(Action):  # type: ignore[misc]
         flags = [flag for flag in reported(tracker) if flag["tier"] == "emergency"]
         for key in messages(flags):
             say(dispatcher, tracker, key)
-        marks = [f"{flag['id']}:{flag['tier']}" for flag in flags]
+        marks = [*(tracker.get_slot("told_flags") or ()), *(f"{flag['id']}:{flag['tier']}" for flag in flags)]
         return slots([("stage", "emergency"), ("told_flags", marks), ("assessment", assessed(tracker))])
 
 
@@ -41,23 +43,28 @@ class _Settle(Action, ABC):  # type: ignore[misc]
     def text(self) -> str: ...
 
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[EventType]:
+        if tracker.get_slot("stage") != "emergency":
+            # Only what stopped the interview can be settled so; the rest is changed in the review.
+            return []
         say(dispatcher, tracker, self.text)
-        settled = [{**flag, "state": self.state} for flag in reported(tracker)]
-        # A safety list ticked by mistake is answered anew by what the patient now says: its flags move to `red_flags`.
-        lists = [(name, [_harmless(name)]) for name in answers_of(tracker) if _raised(name, tracker)]
-        return slots([*lists, ("red_flags", settled), ("told_flags", None), ("last_asked", None)])
+        settled = [flag for flag in reported(tracker) if flag["tier"] == "emergency"]
+        held = {flag["id"]: flag for flag in tracker.get_slot("red_flags") or ()}
+        held |= {flag["id"]: {**flag, "state": self.state} for flag in settled}
+        given = {name: value for name, value in answers_of(tracker).items() if name in QUESTIONS}
+        lists = ((name, _without(name, value, held)) for name, value in given.items())
+        changed = [(name, value) for name, value in lists if value is not None]
+        return slots([*changed, ("red_flags", list(held.values())), ("last_asked", None), ("assessment", None)])
 
 
-def _raised(name: str, tracker: Tracker) -> bool:
-    question = QUESTIONS.get(name)
-    given = tracker.get_slot(name)
-    return bool(question and question.raises and isinstance(given, list) and set(given) & set(question.raises))
-
-
-def _harmless(name: str) -> str:
-    """Return the value of a safety list that raises nothing."""
-    question = QUESTIONS[name]
-    return next(value for value in question.values if value not in (question.raises or {}))
+def _without(name: str, value: Any, settled: Mapping[str, Any]) -> list[str] | None:
+    """Return a safety list's values without those that raised a settled red flag; None where nothing changes."""
+    raises = QUESTIONS[name].raises
+    if not raises or not isinstance(value, list):
+        return None
+    kept = [item for item in value if item not in raises or raises[item].flag not in settled]
+    if kept == value:
+        return None
+    return kept or [QUESTIONS[name].harmless]
 
 
 class FlagMistake(_Settle):

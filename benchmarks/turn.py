@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,9 +24,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from plateau.server._logging import quiet
+
 ROOT = Path(__file__).resolve().parent.parent
 TALK = ROOT / "tests" / "e2e" / "talks" / "S02.yml"
-CONVERSATIONS = 10
+CONVERSATIONS = 4
 WARM_UP = 30
 EARLY, LATE = 5, 60
 WHY = "why do you ask?"
@@ -80,7 +81,8 @@ def work(bot: str, folder: Path) -> None:
     # The answers go where the parent reads; whatever a library prints goes to standard error.
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    warnings.simplefilter("ignore")
+    # As `plateau serve` does it, for both: Rasa's debug log would cost more than the turn.
+    quiet()
     loop = asyncio.new_event_loop()
     take = loop.run_until_complete({"stock": stock, "plateau": plateau}[bot](folder))
     print(json.dumps("ready"), file=out, flush=True)

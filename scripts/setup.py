@@ -20,8 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 BIN = VENV / "bin"
 LOCKS = ("requirements.lock", "requirements-dev.lock")
+UV = "uv==0.13.9"
 MODEL = ROOT / "models" / "plateau.tar.gz"
-MODEL_SOURCES = ("config.yml", "domain.yml", "data")
+MODEL_SOURCES = ("config.yml", "domain.yml", "requirements.lock", "data")
 APT = {"usr/bin/chromium": "chromium", "usr/lib/postgresql/*/bin/initdb": "postgresql"}
 
 
@@ -60,7 +61,7 @@ def make_environment() -> str:
             "Python's venv module is missing. Install it with:\n\n    apt-get install -y python3.11-venv\n"
         )
     run([python, "-m", "venv", str(VENV)])
-    run([str(BIN / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv"])
+    run([str(BIN / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV])
     return "made"
 
 

@@ -42,7 +42,8 @@ def turn_screen(dialogue: Dialogue, words: Catalog) -> dict[str, Any] | None:
     if dialogue.asked in QUESTIONS:
         return _questions(dialogue, dialogue.asked, words)
     if dialogue.stage in ("paused", "declined", "restarting"):
-        return _plain("end", words.get("page.paused_title"), ["resume", "human"])
+        moves = ["restart", "resume", "human"] if dialogue.stage == "restarting" else ["resume", "human"]
+        return _plain("end", words.get("page.paused_title"), moves)
     return None
 
 

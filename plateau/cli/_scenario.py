@@ -67,8 +67,7 @@ def answer_for(question: str, given: Mapping[str, Any]) -> Any:
         return QUIET[question]
     known = QUESTIONS[question]
     if known.kind == "flags":
-        raises = known.raises or {}
-        return [next(value for value in known.values if value not in raises)]
+        return [known.harmless]
     if "none" in known.values:
         return ["none"]
     return "none" if known.none else "self" if question == "for_whom" else "skipped"

@@ -32,6 +32,9 @@ def _runner(name: str, act: Callable[[Repository, str], str | None]) -> Callable
             database = _open()
             with database.transaction() as session:
                 text = act(Repository(session), options.id)
+            # What was erased must not live on in the database's log.
+            database.scrub()
+            database.close()
         except StoreError as error:
             print(f"plateau {name}: {error}", file=sys.stderr)
             return 2

@@ -80,12 +80,13 @@ class Assessment:
 
 
 def assess(
-    record: Record, *, rules: Rules | None = None, language: str = "en", country: str = "elsewhere"
+    record: Record, *, rules: Rules | None = None, language: str = "en", numbers: Mapping[str, str] | None = None
 ) -> Assessment:
-    """Assess a validated answer record (design, section 3); `country` chooses the numbers to call."""
+    """Assess a validated answer record (design, section 3); `numbers` are those to call where the patient is."""
     rules = rules or default_rules()
     outcome = evaluate(rules, record)
-    words = _Words(outcome.facts, catalog(language), country)
+    texts = catalog(language)
+    words = _Words(outcome.facts, texts, numbers or texts.tree("safety.numbers.elsewhere"))
     opened = outcome.of("open")
     recommendations = _recommendations(opened, rules, words)
     primary = recommendations[0].id
@@ -107,10 +108,10 @@ class _Words:
 
     facts: Mapping[str, Any]
     texts: Catalog
-    country: str
+    numbers: Mapping[str, str]
 
     def say(self, path: str) -> str:
-        return self.texts.get(f"plan.{path}", **self.texts.tree(f"safety.numbers.{self.country}"))
+        return self.texts.get(f"plan.{path}", **self.numbers)
 
     def evidence(self, names: Sequence[str]) -> list[str]:
         return [said for name in names if (said := sentence(self.texts, name, self.facts))]

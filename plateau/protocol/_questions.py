@@ -80,6 +80,11 @@ class Question:
     alone: tuple[str, ...] = ()
     raises: Mapping[str, Raised] | None = None
 
+    @property
+    def harmless(self) -> str:
+        """The value of a safety list that raises nothing."""
+        return next(value for value in self.values if value not in (self.raises or {}))
+
 
 def _load() -> tuple[tuple[str, ...], dict[str, Question], dict[str, Tier], Conditions]:
     raw = _read("questions.yml")

@@ -24,7 +24,8 @@ def quiet() -> None:
     for name in OURS:
         logging.getLogger(name).setLevel(logging.INFO)
     for name in NOISY:
-        logging.getLogger(name).setLevel(logging.ERROR)
+        # Their errors quote what the patient said; what failed is told by our own loggers, without the words.
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     for name in ("httpx", "httpcore", "alembic", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
     _quiet_structlog()
@@ -48,4 +49,4 @@ def _shown(show: Callable[..., None]) -> Callable[..., None]:
 def _quiet_structlog() -> None:
     import structlog
 
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from plateau.channels import Dialogue, turn_screen
 from plateau.content import Catalog, Clinic
-from plateau.protocol import QUESTIONS, merge_flags, screen
+from plateau.protocol import QUESTIONS, merge_flags, red_flags, screen
 from plateau.server._actions import Failures, failures
 from plateau.server._channel import TurnChannel
 from plateau.server._incoming import BadRequest, Incoming
@@ -43,7 +43,7 @@ INTENTS = {
     "human": "human",
     "stop": "stop",
     "resume": "resume",
-    "restart": "restart_interview",
+    "restart": "restart_confirmed",
     "change": "correct_answer",
     "mistake": "flag_mistake",
     "checked": "flag_checked",
@@ -65,6 +65,8 @@ class Turns:
         self._database, self._clinic, self._words, self._net = database, clinic, words, net
         self._agent: Agent | None = None
         self._store: PlateauTrackerStore | None = None
+        # For the one thing that is said when the database cannot be read: which number to call.
+        self._countries: dict[str, str | None] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def start(self, agent: Agent, store: PlateauTrackerStore) -> None:
@@ -92,7 +94,7 @@ class Turns:
         Raises NotSaved; BadRequest or BadToken where the message cannot be taken, unless it tells of an emergency.
         """
         async with self._one_at_a_time(conversation):
-            heard = self._net.hear(message.words)
+            heard = self._heard(message)
             try:
                 held = await self._held(conversation, message.id)
                 if held is not None:
@@ -104,11 +106,14 @@ class Turns:
             except (BadRequest, BadToken):
                 if not any(flag.tier == "emergency" for flag in heard):
                     raise
-                raise NotSaved(self._apology(message, heard)) from None
+                raise NotSaved(self._apology(conversation, message, heard)) from None
             except Exception as error:
                 # The reason, never the words: an error's text may quote the patient.
                 logger.error("a turn was not saved: %s", type(error).__name__)
-                raise NotSaved(self._apology(message, heard)) from None
+                if isinstance(error, TimeoutError) and (held := await self._held(conversation, message.id)):
+                    # The database was slow, not absent: the turn was saved after all.
+                    return held
+                raise NotSaved(self._apology(conversation, message, heard)) from None
 
     async def last(self, conversation: str) -> dict[str, Any] | None:
         """Return the latest reply of a conversation, or None when there is no such conversation."""
@@ -125,7 +130,9 @@ class Turns:
     async def purge(self) -> int:
         """Delete what was said without consent longer ago than the clinic keeps it; return how many conversations."""
         before = datetime.now(UTC) - timedelta(minutes=self._clinic.keep_before_consent_minutes)
-        purged = await self._database.run(lambda session: Repository(session).purge_unconsented(before))
+        purged = 0
+        while batch := await self._database.run(lambda session: Repository(session).purge_unconsented(before)):
+            purged += batch
         if purged:
             await asyncio.to_thread(self._database.scrub)
         return purged
@@ -136,6 +143,11 @@ class Turns:
         async with lock:
             yield
 
+    def _heard(self, message: Incoming) -> tuple[Heard, ...]:
+        """Red flags in the message: said in words, or ticked in a safety list."""
+        ticked = [flag for flag in red_flags(message.answers) if flag["state"] == "reported"]
+        return (*self._net.hear(message.words), *(Heard(flag["id"], flag["tier"], "") for flag in ticked))
+
     async def _held(self, conversation: str, message_id: str) -> dict[str, Any] | None:
         return await self._database.read(lambda session: Repository(session).reply(conversation, message_id))
 
@@ -145,7 +157,10 @@ class Turns:
         try:
             return await self._turn(self._agent, self._store, conversation, message, heard)
         except Conflict:
-            # Another worker was quicker: what it saved is now the truth, and this message follows it.
+            # Another worker was quicker: what it saved is now the truth, be it this very message or one before it.
+            held = await self._held(conversation, message.id)
+            if held is not None:
+                return held
             return await self._turn(self._agent, self._store, conversation, message, heard)
 
     async def _turn(
@@ -183,7 +198,7 @@ class Turns:
         self, conversation: str, message: Incoming, channel: TurnChannel, held: Mapping[str, Any]
     ) -> UserMessage:
         parsed = None if message.text else self._parsed(message, held)
-        text = message.text or f"/{parsed['intent']['name']}" if parsed else message.text
+        text = parsed["text"] if parsed else message.text
         return UserMessage(text, channel, conversation, parse_data=parsed, input_channel="web", message_id=message.id)
 
     def _parsed(self, message: Incoming, held: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,10 +250,10 @@ class Turns:
     ) -> dict[str, Any]:
         slots = tracker.current_slot_values()
         stage = slots.get("stage")
-        urgent = [flag for flag in heard if flag.tier == "emergency"]
-        if urgent and not any(each["kind"] == "emergency" for each in messages):
+        if missing := self._unsaid(heard, slots, messages):
             # The dialogue did not act on what the net heard: the net speaks first.
-            messages = [*said(urgent, self._words, self._numbers(slots)), *messages]
+            messages = [*said(missing, self._words, self._numbers(slots)), *messages]
+        self._countries[tracker.sender_id] = slots.get("country")
         asked = slots.get("requested_slot") if tracker.active_loop_name else None
         dialogue = Dialogue(stage, asked, _answers(slots), self._numbers(slots), slots.get("before") or {})
         return {
@@ -250,12 +265,21 @@ class Turns:
             "screen": turn_screen(dialogue, self._words),
         }
 
+    def _unsaid(
+        self, heard: tuple[Heard, ...], slots: Mapping[str, Any], messages: list[dict[str, Any]]
+    ) -> list[Heard]:
+        ids = {message["id"] for message in messages}
+        told = slots.get("told_flags") or []
+        new = [flag for flag in heard if f"{flag.id}:{flag.tier}" not in told]
+        numbers = self._numbers(slots)
+        return [flag for flag in new if not {part["id"] for part in said([flag], self._words, numbers)} & ids]
+
     def _numbers(self, slots: Mapping[str, Any]) -> dict[str, str]:
         here = self._clinic
         return {**here.numbers_for(slots.get("country")), "clinic": here.name, "phone": here.phone}
 
-    def _apology(self, message: Incoming, heard: tuple[Heard, ...]) -> dict[str, Any]:
-        numbers = self._numbers({})
+    def _apology(self, conversation: str, message: Incoming, heard: tuple[Heard, ...]) -> dict[str, Any]:
+        numbers = self._numbers({"country": self._countries.get(conversation)})
         words = {
             "id": "safety.net.not_saved",
             "kind": "urgent",
@@ -295,7 +319,8 @@ def project(session: Session, tracker: DialogueStateTracker) -> None:
             tracker.sender_id,
             # As answered: "none" and what a later answer made void are settled when the record is read.
             _answers(slots),
-            slots.get("assessment"),
+            # Only while it is what the patient was told: a changed answer makes an older one void.
+            slots.get("assessment") if slots.get("stage") in ("plan", "emergency") else None,
             patient_id=f"patient-{tracker.sender_id}",
         )
 

@@ -17,7 +17,8 @@ _NO = re.compile(
     r"^(?:oh |um |er |well |i think |i guess |hmm |god |hell |lord )*(?:no|nope|nah|naw|na|negative|not "
     r"really|not at all|never|none|definitely not|absolutely not|"
     r"of course not|i dont think so|dont think so|i do not|i dont|it doesnt|it isnt|i havent|i didnt|im "
-    r"not|i am not|not me|not that i know|no way|nay|n)\b(?! idea| clue| problems?\b| worries| (?:1|one) | but| sure)"
+    r"not|i am not|not me|not that i know|no way|nay|n)\b"
+    r"(?! idea| clue| problems?\b| worries| (?:want|wanna|wish|like|care|feel like) | (?:1|one) | but| sure)"
 )
 _DENIAL = re.compile(
     r"\b(?:not|never|no|isnt|arent|wasnt|dont|doesnt|didnt|havent|hasnt|cant|wont|hardly|aint|nor|neither|"
@@ -27,8 +28,10 @@ _DENIAL = re.compile(
 )
 WORDS_AFTER_YES = 3
 _FILLERS = frozenset(
-    "i im a an the and so well um er oh ok okay i guess think then thanks thank you please it its is thats that this with me my by "
-    "to do can may will be go ahead sure of just really very in on for all yes no".split()
+    """
+    i im a an the and so well um er oh ok okay guess think then thanks thank you please it its is thats that this with
+    me my by to do can may will be go ahead sure of just really very in on for all yes no
+    """.split()
 )
 SCALES = {
     "stress": ((3.5, "low"), (6.5, "moderate"), (99, "high")),
@@ -69,7 +72,7 @@ def read_choice(plain: str, question: str) -> str | None:
 
 
 def is_the_point(plain: str, span: tuple[int, int]) -> bool:
-    """Tell whether the words of `span` are what a message is about: it begins with them, or they are half of its words."""
+    """Tell whether the words of `span` are the point of a message: it begins with them, or they are half of it."""
     before, inside = plain[: span[0]].split(), plain[span[0] : span[1]].split()
     weighty = [word for word in plain.split() if word.strip(".,!?") not in _FILLERS]
     return not [word for word in before if word.strip(".,!?") not in _FILLERS] or 2 * len(inside) >= len(weighty)

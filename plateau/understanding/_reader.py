@@ -105,6 +105,12 @@ class Reader:
         found = phrase_groups("_corrections").find(plain_words(clean(text), self._shorthand, self._mend))
         return found[0].value if found else None
 
+    def settles(self, text: str) -> str | None:
+        """Return "mistake" or "checked" where a message says so of what was heard as an emergency, else None."""
+        plain = plain_words(clean(text), self._shorthand, self._mend)
+        groups = phrase_groups("_settle")
+        return next((group for group in ("checked", "mistake") if groups.find_group(group, plain)), None)
+
     def _context(self, plain: str) -> _sets.Judge:
         @lru_cache(maxsize=1)
         def parsed() -> Any:
@@ -184,7 +190,9 @@ def _answers_after_all(message: _Message, whole: str) -> bool:
         return question in UNSURE
     if whole not in ("affirm", "deny", "human", *(("skip",) if question in DECISIONS else ())) or question is None:
         return False
-    return bool(_asked(message)[0])
+    answers, doubts = _asked(message)
+    # A bare yes to a safety list answers nothing yet, but it is no small talk either.
+    return bool(answers or doubts)
 
 
 def _set_aside(question: str | None, digression: str | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ._reader import SCREEN, Reader, Reading
 
 # A form keeps asking until it is answered; a bare yes or no that answers nothing is a failed reading there, not a move.
 MEANINGLESS_IN_A_FORM = ("affirm", "deny")
+NOT_FOR_PAPER = ("mental_health_crisis", "abuse")
 NAMES_A_QUESTION = ("correct_answer", "go_back")
 # Kinds whose words tell which question they answer; a bare number or free words would fit anywhere.
 READ_BESIDE = ("choice", "multi")
@@ -46,7 +47,15 @@ def interpret(
     new = {} if flags == before else {"red_flags": flags}
     if any(flag.tier == "emergency" for flag in reading.red_flags):
         return Turn("emergency", new, reading.to_dict())
+    if held.get("stage") == "emergency":
+        return Turn(_after_emergency(reader, text, reading), new, reading.to_dict())
     answers = dict(reading.answers)
+    if any(flag.id in NOT_FOR_PAPER for flag in reading.red_flags):
+        # Words like these are no goal and no "what is worse": they must not stand on a page for the therapist.
+        answers = {name: value for name, value in answers.items() if QUESTIONS[name].kind not in ("text", "activities")}
+    if question is None and reading.intent in MEANINGLESS_IN_A_FORM and reader.read(text).intent != reading.intent:
+        # The classifier's guess alone is not enough for a yes that may delete every answer.
+        return Turn("answer", {**answers, **new}, reading.to_dict())
     if listed and question is not None:
         answers |= _screened(question, answers.pop(SCREEN, None), reading)
     if question and not answers and reading.intent is None:
@@ -59,6 +68,14 @@ def interpret(
     filled = {name: "none" if value is None else value for name, value in answers.items()}
     read = {**reading.to_dict(), "answers": {name: value for name, value in answers.items() if QUESTIONS[name].record}}
     return Turn(_intent(reading, question, answers), {**filled, **new}, read)
+
+
+def _after_emergency(reader: Reader, text: str, reading: Reading) -> str:
+    """Return the intent of a message after an emergency: settled, or a wish for a person, or nothing that counts."""
+    settled = None if reading.red_flags else reader.settles(text)
+    if settled:
+        return f"flag_{settled}"
+    return "human" if reading.intent == "human" else "answer"
 
 
 def _canonical(answers: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -90,14 +107,13 @@ def _intent(reading: Reading, question: str | None, answers: Mapping[str, Any]) 
 def _screened(question: str, none_of_these: list[str] | None, reading: Reading) -> dict[str, Any]:
     """Return the answer to a safety list: what was heard of it, none, or unknown; nothing after a bare yes."""
     raises = QUESTIONS[question].raises or {}
-    harmless = next(value for value in QUESTIONS[question].values if value not in raises)
     heard = {flag.id for flag in reading.red_flags}
     chosen = [value for value, raised in raises.items() if raised.flag in heard]
     if chosen and not QUESTIONS[question].single:
         return {question: chosen}
     doubts = dict(reading.doubts)
     if none_of_these is not None:
-        return {question: [harmless]}
+        return {question: [QUESTIONS[question].harmless]}
     if doubts.get(SCREEN) == "unsure" or reading.intent == "dont_know":
         return {question: ["unsure"] if QUESTIONS[question].single else "unknown"}
     if reading.intent == "skip":

@@ -25,7 +25,9 @@ def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from plateau.server._settings import Settings
 
     # One browser stands for many patients here, so the limits on each caller are out of the way.
-    settings = Settings(data=str(tmp_path_factory.mktemp("data")), turns_per_minute=100_000, sessions_per_minute=100_000)
+    settings = Settings(
+        data=str(tmp_path_factory.mktemp("data")), turns_per_minute=100_000, sessions_per_minute=100_000
+    )
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(create_app(settings), ws="none", log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

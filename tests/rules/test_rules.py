@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from plateau.content import catalog
+from plateau.content import catalog, clinic
 from plateau.escalation import Assessment, assess, default_rules
 from plateau.escalation._rules import RECOMMENDATIONS
 
@@ -160,7 +160,10 @@ def test_explain_says_what_became_of_every_rule_and_what_it_saw() -> None:
 
 
 def test_emergency_numbers_follow_the_country() -> None:
-    assert "999" in assess({"red_flags": ["stroke"]}, country="uk").recommendations[0].text
+    assert (
+        "999"
+        in assess({"red_flags": ["stroke"]}, numbers=clinic("clinic.yml").numbers_for("uk")).recommendations[0].text
+    )
 
 
 def test_every_recommendation_has_its_words_and_a_rule_that_gives_it() -> None:

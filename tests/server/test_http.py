@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -406,8 +407,6 @@ async def test_forget_deletes_every_row_and_ends_the_conversation(patient: New, 
 
 
 def database_bytes(folder: str) -> bytes:
-    from pathlib import Path
-
     return b"".join(file.read_bytes() for file in sorted(Path(folder).glob("plateau.db*")))
 
 
@@ -554,3 +553,15 @@ async def test_the_words_of_the_page_come_with_every_countrys_numbers(visitor: A
     assert set(words["numbers"]) == set(QUESTIONS["country"].values) == set(words["countries"])
     assert words["here"]["emergency"] == catalog().tree("safety.numbers.us")["emergency"]
     assert words["clinic"]["name"]
+
+
+def test_every_move_a_patient_can_tap_has_its_intent() -> None:
+    import yaml
+
+    from plateau.channels import COMMANDS
+    from plateau.server._turns import INTENTS
+
+    domain = yaml.safe_load(Path("domain.yml").read_text(encoding="utf-8"))
+    assert set(INTENTS.values()) <= {next(iter(intent)) for intent in domain["intents"]}
+    # These fill slots as an answer does.
+    assert set(COMMANDS) - set(INTENTS) == {"skip", "dont_know", "confirm"}

@@ -202,7 +202,7 @@ def test_a_text_that_does_not_exist_is_an_error_that_names_it() -> None:
 SENTENCE = re.compile(r"[.?]\s*$")
 # Sentences for programmers, testers and those who run the server; each with its reason.
 ALLOWED = {
-    "plateau/server/_app.py": "HTTP errors, for the developer of a client; the page shows its own words for each status",
+    "plateau/server/_app.py": "HTTP errors, for the developer of a client; the page has its own words for each",
     "plateau/cli/__init__.py": "help of the command line",
     "plateau/cli/assess.py": "help of the command line",
 }

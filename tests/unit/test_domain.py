@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-from plateau.channels import COMMANDS
 from plateau.content import catalog
 from plateau.protocol import QUESTIONS, SECTIONS, validate
 from plateau.protocol._flow import next_section
@@ -124,15 +123,7 @@ def test_every_intent_that_words_can_have_has_examples() -> None:
     }
     # Those that only a tap, the listener or the gateway has.
     assert examples <= set(INTENTS)
-    assert set(INTENTS) - examples <= {"start", "emergency", "flag_mistake", "flag_checked"}
-
-
-def test_every_move_of_the_patient_has_its_intent() -> None:
-    pytest.importorskip("rasa")
-    from plateau.server._turns import INTENTS as MOVES
-
-    assert set(MOVES.values()) <= set(INTENTS)
-    assert set(COMMANDS) - set(MOVES) == {"skip", "dont_know", "confirm"}
+    assert set(INTENTS) - examples <= {"start", "restart_confirmed", "emergency", "flag_mistake", "flag_checked"}
 
 
 # ---------------------------------------------------------------- buttons

@@ -41,7 +41,7 @@ def shown(stage: str | None, asked: str | None, answers: Any = SAFE, **before: A
         ("emergency", "pain_now", "emergency", "mistake checked human"),
         ("paused", None, "end", "resume human"),
         ("declined", None, "end", "resume human"),
-        ("restarting", None, "end", "resume human"),
+        ("restarting", None, "end", "restart resume human"),
     ],
 )
 def test_each_place_has_its_kind_of_screen_and_its_moves(

@@ -23,7 +23,7 @@ _GAPS = {"": 0, "..": 4, "...": 8, "~": 5, "+": 12}
 _CLOSE_GAPS = {"": 0, "..": 2, "...": 4, "~": 3, "+": 6}
 _MOST_FILLERS = 3
 _MOST_MATCHES = 24
-_ENDINGS = ("", "s", "ed", "ing", "en", "y", "er", "ness", "d")
+_ENDINGS = ("", "s", "ed", "ing", "en", "y", "er", "ness", "d", "e", "al")
 
 
 class PatternError(ValueError):

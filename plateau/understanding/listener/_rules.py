@@ -69,7 +69,7 @@ class RuleSet:
 def load_rules(folder: Path = FOLDER) -> RuleSet:
     """Return the rules of `folder`, compiled once a process; raises RuleDataError."""
     words = _read(folder / "words.yml")
-    _only(words, "words.yml", ("groups", "fillers", "places", "forgiven", "ordinary", "denials"))
+    _only(words, "words.yml", ("groups", "fillers", "places", "ordinary", "denials"))
     groups = _groups(words["groups"])
     try:
         matcher = Matcher(groups, words["fillers"], words["places"])
@@ -96,7 +96,7 @@ def load_rules(folder: Path = FOLDER) -> RuleSet:
     used = {name for rule in rules for group in (*rule.all_of, rule.any_of, rule.none_of, rule.of) for name in group}
     for key in concepts.keys() - used:
         raise RuleDataError(f"{key.replace('.', '.yml: concept ', 1)}: no rule uses it")
-    speller = Speller(matcher.vocabulary(), frozenset(words["forgiven"]), frozenset(words["ordinary"]))
+    speller = Speller(matcher.vocabulary(), frozenset(words["ordinary"]))
     denials = frozenset(tuple(phrase.split()) for phrase in words["denials"])
     return RuleSet(rules, concepts, matcher, speller, denials)
 

@@ -13,7 +13,8 @@ _TOKEN = re.compile(
     r"\d+(?:[.,]\d+)?|[^\W\d_]+(?:['’‘`´][^\W\d_]+)*['’‘`´]?|[.!?;:\n…]+|[,()\u2013\u2014/+&%]|(?<=\s)-+(?=\s)"
 )
 _QUOTES = re.compile("['’‘`´]")
-_STRETCHED = re.compile(r"([eo])\1{2,}|(.)\2{2,}")
+_STRETCHED = re.compile(r"(.)\1{2,}")
+_DOUBLED = re.compile(r"(.)\1")
 _ENDERS = frozenset(".!?;:\n…")
 STOP, COMMA = ".", ","
 
@@ -56,7 +57,8 @@ def split(text: str) -> list[Word]:
 def _plain(piece: str) -> str:
     folded = unicodedata.normalize("NFKD", _QUOTES.sub("", piece)).lower()
     bare = "".join(c for c in folded if not unicodedata.combining(c))
-    return _STRETCHED.sub(lambda m: m[1] * 2 if m[1] else m[2], bare)
+    squeezed = _STRETCHED.sub(r"\1\1", bare)
+    return {"soo": "so", "noo": "no"}.get(squeezed, squeezed)
 
 
 def number(word: str) -> float | None:
@@ -71,25 +73,25 @@ def number(word: str) -> float | None:
 
 @dataclass(slots=True)
 class Speller:
-    """Finds the words a misspelt one may stand for: one slip in five letters, two in nine.
+    """Finds the words of five letters or more a misspelt one may stand for: one slip, two from nine letters.
 
-    `known` words are never mended, nor `ordinary` ones; only `forgiven` words are looked for.
+    `known` are the words looked for; neither they nor `ordinary` words are mended.
     """
 
     known: Collection[str]
-    forgiven: Collection[str]
     ordinary: Collection[str]
     _by_deletion: dict[str, set[str]] = field(default_factory=dict)
     _cache: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for word in self.forgiven:
-            for shorter in _deletions(word, _slips(word)):
-                self._by_deletion.setdefault(shorter, set()).add(word)
+        for word in self.known:
+            if len(word) >= 5:
+                for shorter in _deletions(word, _slips(word)):
+                    self._by_deletion.setdefault(shorter, set()).add(word)
 
     def readings(self, word: str) -> tuple[str, ...]:
         """Return the words to match `word` as: itself, and what it may be a slip of when it is no word we know."""
-        if word in self.known or word in self.ordinary or not 5 <= len(word) <= 20 or not word.isalpha():
+        if word in self.known or word in self.ordinary or not 4 <= len(word) <= 20 or not word.isalpha():
             return (word,)
         found = self._cache.get(word)
         if found is None:
@@ -99,6 +101,9 @@ class Speller:
         return found
 
     def _corrections(self, word: str) -> Iterable[str]:
+        single = _DOUBLED.sub(r"\1", word)
+        if single in self.known:
+            return [single]
         near: set[str] = set()
         for shorter in _deletions(word, _slips(word)):
             near |= self._by_deletion.get(shorter, set())

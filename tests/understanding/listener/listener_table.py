@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 TIERS = ("none", "routine", "within_days", "same_day", "emergency")
-BLIND = ("blind.yml", "blind2.yml", "blind3.yml", "blind4.yml", "blind5.yml")
+BLIND = ("blind.yml", "blind2.yml", "blind3.yml", "blind4.yml", "blind5.yml", "blind6.yml")
 
 
 @cache

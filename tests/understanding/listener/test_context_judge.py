@@ -51,5 +51,5 @@ def test_cues_of_the_same_statement_do_not_count() -> None:
 
 
 def test_a_stretch_outside_the_text_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no words at 90..95 of a text of 4 characters"):
+    with pytest.raises(ValueError, match=r"no words at 90\.\.95 of a text of 4 characters"):
         judge(nlp()("numb"), 90, 95)

@@ -22,8 +22,8 @@ from plateau.understanding.listener import Heard, Listener, listen_plainly
         ("my calf hurts", {"pregnancy": "yes"}, "dvt", "same_day"),
         ("my calf hurts", {"conditions": ["clotting_disorder"]}, "dvt", "same_day"),
         ("bit out of breath after the bike", {}, None, None),
-        ("bit breathless today", {"red_flags": [{"id": "dvt", "tier": "same_day", "state": "reported"}]}, "pe", "emergency"),
-        ("puffed after the stairs", {"red_flags": [{"id": "dvt", "tier": "same_day", "state": "denied"}]}, None, None),
+        ("a bit breathless with my asthma", {"red_flags": [{"id": "dvt", "state": "denied"}]}, None, None),
+        ("a bit breathless with my asthma", {"red_flags": [{"id": "dvt", "state": "reported"}]}, "pe", "emergency"),
         ("deep ache in my spine all night", {"conditions": ["cancer_history"]}, "malignancy", "same_day"),
         ("the knee is hot and swollen", {}, "septic_joint", "same_day"),
         ("the knee is hot and swollen", {"joint_replacement": "yes"}, "septic_joint", "emergency"),
@@ -31,7 +31,7 @@ from plateau.understanding.listener import Heard, Listener, listen_plainly
         ("temples are tender", {}, None, None),
         ("temples are tender", {"age_band": "65_plus"}, "giant_cell_arteritis", "same_day"),
         ("temples are tender", {"age_band": "18_39"}, None, None),
-        ("felt a crunch in my back lifting the shopping, agony", {"conditions": ["osteoporosis"]}, "fracture", "same_day"),
+        ("back agony since lifting the shopping", {"conditions": ["osteoporosis"]}, "fracture", "same_day"),
         ("temperature of 38.6 today", {"recent_surgery_weeks": 2}, "post_op", "same_day"),
         ("nothing new", {"conditions": ["cancer_history"], "age_band": "65_plus"}, None, None),
     ],
@@ -90,9 +90,14 @@ def test_danger_beside_a_denial_or_another_person(listener: Listener, text: str,
 
 
 def test_because_holds_the_patients_own_words(listener: Listener) -> None:
-    (heard,) = listener.listen("Since Friday my CALF is really swollen, and tight")
-    assert heard == Heard("dvt", "same_day", "CALF is really swollen … tight") or heard.because.startswith("CALF")
-    assert heard.to_dict() == {"id": "dvt", "tier": "same_day", "state": "reported", "because": heard.because}
+    (heard,) = listener.listen("Since Friday my CALF is really swollen")
+    assert heard == Heard("dvt", "same_day", "CALF … swollen")
+    assert heard.to_dict() == {
+        "id": "dvt",
+        "tier": "same_day",
+        "state": "reported",
+        "because": "CALF … swollen",
+    }
 
 
 def test_most_urgent_comes_first(listener: Listener) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from listener_table import BLIND, TIERS, rank, texts
 
 from plateau.understanding.listener import Listener, listen_plainly
 from plateau.understanding.listener._words import split
-
-from listener_table import BLIND, TIERS, rank, texts
 
 ANY_TEXT = st.one_of(
     st.text(max_size=300), st.text(alphabet=" .,!?\n'’-/#()&%0123456789abcdeèİß🙂\x00\ud800", max_size=200)
@@ -24,7 +23,7 @@ RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.function_sc
 SINGLE = [
     "chest pain", "numbness between my legs", "double vision", "slurred speech", "facial drooping", "swollen calf",
     "coughing up blood", "shortness of breath", "suicidal thoughts", "black stools", "pus from the wound",
-    "saddle numbness", "tearing pain in my chest", "overdose", "bowel incontinence", "foot drop", "cellulitis",
+    "saddle numbness", "tearing pain in my chest", "overdose", "bowel incontinence", "foot drop",
 ]  # fmt: skip
 DENIALS = [
     "no",

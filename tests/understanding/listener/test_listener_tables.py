@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from listener_table import BLIND, TIERS, rank, rows, texts
 
 from plateau.understanding.listener import Listener, listen_plainly
-
-from listener_table import BLIND, TIERS, rank, rows, texts
 
 
 def cases(name: str) -> Iterator[Any]:
