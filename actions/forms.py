@@ -12,7 +12,7 @@ from rasa_sdk.forms import FormValidationAction
 from rasa_sdk.types import DomainDict
 
 from actions._safety import tell_new_flags
-from actions._state import answered, answers_of, intent_of, notes, texts
+from actions._state import answered, answers_of, intent_of, notes, slots, texts
 from plateau.protocol import NO_ANSWER, QUESTIONS, SECTIONS, InvalidAnswer, Question, required, validate
 
 
@@ -35,22 +35,20 @@ class SectionForm(FormValidationAction, ABC):  # type: ignore[misc]
     async def get_validation_events(
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
     ) -> list[EventType]:
-        events = tell_new_flags(dispatcher, tracker)
-        changed, asked = False, tracker.get_slot("requested_slot")
+        settled: dict[str, Any] = {}
+        asked = tracker.get_slot("requested_slot")
         for name, value in tracker.slots_to_validate().items():
-            if name not in QUESTIONS:
-                continue
-            if _asked_once_more(name, value, tracker):
-                events += [SlotSet(name, None), SlotSet("failed_readings", 1)]
-                continue
-            events.append(SlotSet(name, _valid(name, value)))
-            changed |= value is not None
-        if changed:
-            events.append(SlotSet("failed_readings", None))
+            if name in QUESTIONS:
+                once_more = _asked_once_more(name, value, tracker)
+                settled |= {name: None, "failed_readings": 1} if once_more else {name: _valid(name, value)}
+        if any(value is not None for name, value in settled.items() if name in QUESTIONS):
+            settled["failed_readings"] = None
             corrected = {name: value for name, value in answered(tracker).items() if name != asked}
             if corrected and intent_of(tracker) == "correct_answer":
                 dispatcher.utter_message(response="utter_changed", notes=notes(corrected))
-        return events
+        # Only now: a list that is asked once more has not been left unanswered yet.
+        tracker.slots.update(settled)
+        return [*slots(settled.items()), *tell_new_flags(dispatcher, tracker)]
 
 
 def _asked_once_more(name: str, value: Any, tracker: Tracker) -> bool:

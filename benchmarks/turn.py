@@ -53,6 +53,8 @@ QUIET = {
     "SQLALCHEMY_SILENCE_UBER_WARNING": "1",
     "LOG_LEVEL": "ERROR",
 }
+# What a profile of one turn showed: written by hand, below the figures.
+NOTES = Path(__file__).with_name("notes.md")
 TARGETS = {"turn": 0.6, "growth": 1.2, "memory": 0.7}
 
 
@@ -298,7 +300,8 @@ dialogue, the actions, and the whole turn with its reply and the answers saved t
 talk of `tests/e2e/talks/S02.yml`, tapped ones answer the same questions with taps.
 
 **Turn {LATE} against turn {EARLY}** compares the same message, "{WHY}", at both places in the same conversations.
-"""
+
+{NOTES.read_text(encoding="utf-8")}"""
 
 
 def total_memory() -> float:
