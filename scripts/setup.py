@@ -44,7 +44,7 @@ def main() -> None:
     if options.tests:
         steps.append(("What only the tests need (Chromium, PostgreSQL)", install_test_programs))
     if not options.no_train:
-        steps.append(("The dialogue model", train))
+        steps.append(("The dialogue model (trained anew, it takes about a minute)", train))
     for number, (title, step) in enumerate(steps, start=1):
         started = time.monotonic()
         print(f"[{number}/{len(steps)}] {title} ...", flush=True)
@@ -154,8 +154,12 @@ def digest(paths: Iterable[Path]) -> str:
 
 
 def run(command: Sequence[str], environment: dict[str, str] | None = None) -> None:
-    result = subprocess.run(command, cwd=ROOT, env=environment)
+    """Run a step's command without its chatter; what it said is shown only when it fails."""
+    result = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     if result.returncode:
+        print("\n".join(result.stdout.splitlines()[-40:]), file=sys.stderr)
         raise SetupError(f"This failed with code {result.returncode}: {' '.join(command)}")
 
 

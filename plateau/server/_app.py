@@ -81,9 +81,14 @@ class Gateway:
 
     async def turn(self, request: Request) -> Response:
         conversation = self._conversation(request)
+        try:
+            message = read(await _body(request))
+        except BadRequest as error:
+            self.turns.refuse(conversation, error.words)
+            raise
         if not self.turn_rate.allows(conversation):
+            self.turns.refuse(conversation, message.words)
             return _error(429, "too_many", "Too many messages at once. Please wait a moment and send it again.")
-        message = read(await _body(request))
         return JSONResponse(await self.turns.take(conversation, message))
 
     async def resume(self, request: Request) -> Response:

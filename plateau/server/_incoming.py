@@ -22,11 +22,14 @@ WORD_JOINER = "\u2060"
 
 
 class BadRequest(ValueError):
-    """A request that cannot be taken; `code` is for programs, the message says what is wrong and what is allowed."""
+    """A request that cannot be taken; `code` is for programs, the message says what is wrong and what is allowed.
 
-    def __init__(self, code: str, message: str) -> None:
+    `words` are the patient's own, where there were any: danger in them is heard even so.
+    """
+
+    def __init__(self, code: str, message: str, words: str = "") -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.words = code, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,8 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise BadRequest("bad_text", "text must be a string.")
     if len(value) > TEXT_CHARACTERS:
-        raise BadRequest("too_long", f"Please write at most {TEXT_CHARACTERS} characters; this has {len(value)}.")
+        wrong = f"Please write at most {TEXT_CHARACTERS} characters; this has {len(value)}."
+        raise BadRequest("too_long", wrong, clean(value))
     text = clean(value)
     if not text:
         raise BadRequest("empty", "The message is empty. Please write a few words.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from weakref import WeakValueDictionary
@@ -31,6 +31,7 @@ from plateau.understanding.listener import Heard
 logger = logging.getLogger(__name__)
 
 TURN_SECONDS = 20.0
+ASK_AGAIN_SECONDS = 2.0
 CONSENT_VERSION = "1"
 START = "start"
 # No client can send this id: theirs are ASCII.
@@ -110,10 +111,19 @@ class Turns:
             except Exception as error:
                 # The reason, never the words: an error's text may quote the patient.
                 logger.error("a turn was not saved: %s", type(error).__name__)
-                if isinstance(error, TimeoutError) and (held := await self._held(conversation, message.id)):
-                    # The database was slow, not absent: the turn was saved after all.
-                    return held
+                if isinstance(error, TimeoutError):
+                    with suppress(StoreError, TimeoutError):
+                        held = await asyncio.wait_for(self._held(conversation, message.id), ASK_AGAIN_SECONDS)
+                        if held is not None:
+                            # The database was slow, not absent: the turn was saved after all.
+                            return held
                 raise NotSaved(self._apology(conversation, message, heard)) from None
+
+    def refuse(self, conversation: str, words: str) -> None:
+        """Let a message go that cannot be taken; raises NotSaved with the number to call if it tells of danger."""
+        heard = self._net.hear(words)
+        if any(flag.tier == "emergency" for flag in heard):
+            raise NotSaved(self._apology(conversation, Incoming("refused"), heard))
 
     async def last(self, conversation: str) -> dict[str, Any] | None:
         """Return the latest reply of a conversation, or None when there is no such conversation."""

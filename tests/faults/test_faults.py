@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from plateau.cli import main
 from plateau.content import SettingError, clinic
 from plateau.escalation import RuleError
 from plateau.escalation import _rules as rules
+from plateau.server import _turns as turns
 from plateau.server import create_app
 from plateau.server._settings import Settings
 from plateau.store import Database, StoreError
@@ -106,6 +107,25 @@ async def test_a_failing_turn_that_tells_of_an_emergency_says_whom_to_call_first
     response = await someone.post({"text": EMERGENCY})
     assert (response.status_code, said(response)) == (503, ["safety.emergency", *NOT_SAVED])
     assert "911" in response.json()["turn"]["messages"][0]["text"]
+
+
+@in_one_loop
+async def test_a_turn_that_takes_too_long_is_not_saved_even_when_the_database_then_fails_too(
+    patient: New, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = served[1].state.gateway
+    endpoint = gateway.turns._agent.action_endpoint
+    with ExitStack() as faults, monkeypatch.context() as broken:
+        someone = await patient("safety_now")
+
+        async def hangs_and_loses_the_database(dispatcher: Any, tracker: Any, domain: Any) -> Any:
+            faults.enter_context(failing(gateway.database, lambda statement: True))
+            await asyncio.Event().wait()
+
+        broken.setitem(endpoint._executor.actions, "action_emergency", hangs_and_loses_the_database)
+        broken.setattr(turns, "TURN_SECONDS", 0.5)
+        response = await someone.post({"text": EMERGENCY})
+    assert (response.status_code, said(response)) == (503, ["safety.emergency", *NOT_SAVED])
 
 
 @in_one_loop

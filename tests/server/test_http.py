@@ -462,6 +462,7 @@ async def test_only_what_was_said_without_consent_is_purged_in_time(patient: New
     [
         ("a purged conversation", {"text": "I have crushing chest pain and I cannot breathe"}),
         ("a question not asked", {"answers": {"better": "I have crushing chest pain and I cannot breathe"}}),
+        ("too many words", {"text": "I have crushing chest pain and I cannot breathe " + "really " * 300}),
     ],
 )
 async def test_a_refused_message_that_tells_of_an_emergency_is_still_answered(
