@@ -1,16 +1,20 @@
-"""What all tests share: the Hypothesis profile, and the real gateway with the trained model, loaded once a run."""
+"""What all tests share: the Hypothesis profile, fresh databases, and the real gateway, loaded once a run."""
 
 from __future__ import annotations
 
 import json
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
+from sqlalchemy import create_engine
+
+from plateau.store import Database
 
 if TYPE_CHECKING:
     import httpx
@@ -22,6 +26,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 settings.register_profile("plateau", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("plateau")
 
+# `scripts/test` starts a PostgreSQL and names it here; without it the tests of the database run on SQLite alone.
+POSTGRES = os.environ.get("PLATEAU_TEST_POSTGRES")
 SECURITY_HEADERS = ("Content-Security-Policy", "Cache-Control", "Referrer-Policy", "X-Content-Type-Options")
 # What brings a new conversation to a place, step by step.
 PLACES: dict[str, list[dict[str, Any]]] = {
@@ -131,3 +137,28 @@ def patient(served: tuple[httpx.AsyncClient, Any]) -> Callable[[str], Awaitable[
         return made
 
     return new
+
+
+@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRES else [])])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/plateau.db"
+        return
+    schema = f"test_{uuid.uuid4().hex}"
+    server = create_engine(POSTGRES, future=True)
+    with server.begin() as connection:
+        connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
+    yield f"{POSTGRES}{'&' if '?' in str(POSTGRES) else '?'}options=-csearch_path%3D{schema}"
+    with server.begin() as connection:
+        connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
+    server.dispose()
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    """An upgraded database without rows."""
+    database = Database(url)
+    database.upgrade()
+    yield database
+    database.close()

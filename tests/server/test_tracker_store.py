@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import traceback
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,14 +42,13 @@ from rasa.shared.core.events import (
 from rasa.shared.core.trackers import DialogueStateTracker, EventVerbosity
 from rasa.shared.utils.common import all_subclasses
 from rasa.utils.endpoints import EndpointConfig
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from plateau.server import tracker_store as module
 from plateau.server.tracker_store import PlateauTrackerStore, make_loud
 from plateau.store import Conflict, Database, Repository, StoreError
 
-POSTGRES = os.environ.get("PLATEAU_TEST_POSTGRES")
 CANARY = "numb-between-the-legs"
 DOMAIN = Domain.from_yaml(
     """
@@ -107,25 +105,6 @@ TURN: list[Callable[[], Event]] = [
     lambda: ActionExecuted("action_listen", "RulePolicy", 1.0),
 ]
 UNUSUAL: list[Callable[[], Event]] = [AllSlotsReset, Restarted, ActionReverted, UserUtteranceReverted]
-
-
-@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRES else [])])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """An upgraded database without rows."""
-    url, schema = f"sqlite:///{tmp_path}/plateau.db", f"test_{uuid.uuid4().hex}"
-    server = create_engine(POSTGRES, future=True) if request.param == "postgresql" else None
-    if server is not None:
-        with server.begin() as connection:
-            connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
-        url = f"{POSTGRES}?options=-csearch_path%3D{schema}"
-    database = Database(url)
-    database.upgrade()
-    yield database
-    database.close()
-    if server is not None:
-        with server.begin() as connection:
-            connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
-        server.dispose()
 
 
 @pytest.fixture
