@@ -164,7 +164,9 @@ async def test_every_kind_of_event_comes_back(database: Database, store: Plateau
 
 
 async def test_the_table_of_events_is_complete() -> None:
-    assert {kind.type_name for kind in all_subclasses(rasa_events.Event)} == set(module._EVENT_TYPES)
+    # Rasa's own story tests define more, which no conversation holds.
+    kinds = [kind for kind in all_subclasses(rasa_events.Event) if kind.__module__ == rasa_events.__name__]
+    assert {kind.type_name for kind in kinds} == set(module._EVENT_TYPES)
     assert {make().type_name for make in TURN} <= set(module._EVENT_TYPES)
 
 
