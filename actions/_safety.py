@@ -10,10 +10,7 @@ from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions._state import answers_of, numbers, texts
-from plateau.protocol import red_flags
-
-# Flags whose first words are their own, whatever the tier.
-OWN_WORDS = {"mental_health_crisis": "mental_health", "abuse": "abuse"}
+from plateau.protocol import STOPPING_TEXTS, red_flags, safety_texts
 
 
 def reported(tracker: Tracker) -> list[dict[str, Any]]:
@@ -45,14 +42,12 @@ def tell_new_flags(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[E
 
 def messages(flags: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the ids of what to say for these red flags, most urgent first, each once."""
-    order = ("emergency", "mental_health", "abuse", "same_day", "within_days")
-    wanted = {OWN_WORDS.get(flag["id"], flag["tier"]) for flag in flags}
-    return [key for key in order if key in wanted]
+    return safety_texts((flag["id"], flag["tier"]) for flag in flags)
 
 
 def say(dispatcher: CollectingDispatcher, tracker: Tracker, key: str) -> None:
     """Say a text of content/en/safety.yml with the numbers of the patient's country."""
-    kind = "emergency" if key in ("emergency", "mental_health", "after_emergency") else "urgent"
+    kind = "emergency" if key in STOPPING_TEXTS else "urgent"
     dispatcher.utter_message(text=texts().get(f"safety.{key}", **numbers(tracker)), id=f"safety.{key}", kind=kind)
 
 

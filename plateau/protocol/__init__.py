@@ -4,6 +4,7 @@ from ._answers import InvalidAnswer, InvalidRecord, validate, validate_flag, val
 from ._conditions import Condition, ConditionError, Conditions, FactType
 from ._flow import (
     ADHERENT,
+    STOPPING_TEXTS,
     Answers,
     Screen,
     adherence,
@@ -16,6 +17,7 @@ from ._flow import (
     record_of,
     red_flags,
     required,
+    safety_texts,
     screen,
     tier,
 )
@@ -48,6 +50,7 @@ __all__ = [
     "Question",
     "RED_FLAGS",
     "SECTIONS",
+    "STOPPING_TEXTS",
     "Screen",
     "TIERS",
     "Tier",
@@ -61,6 +64,7 @@ __all__ = [
     "record_of",
     "red_flags",
     "required",
+    "safety_texts",
     "screen",
     "spoken",
     "tier",

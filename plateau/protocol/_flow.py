@@ -6,7 +6,7 @@ or None has not been answered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,11 @@ from ._questions import CONDITIONS, NO_ANSWER, QUESTIONS, RED_FLAGS, SECTIONS, T
 Answers = Mapping[str, Any]
 URGENT: tuple[Tier, ...] = ("same_day", "emergency")
 ADHERENT = 80  # % of the prescribed days, the commonest threshold in 86 studies (Bailey 2020, BJSM 54:326)
+SAFETY_TEXTS = ("emergency", "mental_health", "abuse", "same_day", "within_days")
+# Flags whose first words are their own, whatever the tier.
+_OWN_TEXT = {"mental_health_crisis": "mental_health", "abuse": "abuse"}
+# Texts that are shown as a full stop and not as one message among others.
+STOPPING_TEXTS = ("emergency", "mental_health", "after_emergency")
 EARLY_WEEKS, EARLY_SESSIONS = 2, 3
 _WHEN = {question.when.source: question.when for question in QUESTIONS.values()}
 
@@ -73,6 +78,12 @@ def red_flags(answers: Answers) -> list[dict[str, Any]]:
         if held is None or _weight(flag) > _weight(held):
             found[flag["id"]] = flag
     return [found[name] for name in RED_FLAGS if name in found]
+
+
+def safety_texts(flags: Iterable[tuple[str, str]]) -> list[str]:
+    """Return which texts of content/*/safety.yml red flags, as (id, tier), need: the most urgent first, each once."""
+    wanted = {_OWN_TEXT.get(name, tier) for name, tier in flags}
+    return [text for text in SAFETY_TEXTS if text in wanted]
 
 
 def merge_flags(held: Sequence[Mapping[str, Any]], heard: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

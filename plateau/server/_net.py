@@ -7,13 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plateau.content import Catalog
+from plateau.protocol import STOPPING_TEXTS, safety_texts
 from plateau.understanding.listener import Heard, Listener, listen_plainly
 
 logger = logging.getLogger(__name__)
-
-OWN_WORDS = {"mental_health_crisis": "mental_health", "abuse": "abuse"}
-ORDER = ("emergency", "mental_health", "abuse", "same_day", "within_days")
-STOPS = ("emergency", "mental_health")
 
 
 class SafetyNet:
@@ -40,13 +37,11 @@ class SafetyNet:
 
 def said(heard: Sequence[Heard], words: Catalog, numbers: Mapping[str, str]) -> list[dict[str, str]]:
     """Return the messages that these red flags need, most urgent first."""
-    wanted = {OWN_WORDS.get(flag.id, flag.tier) for flag in heard}
     return [
         {
             "id": f"safety.{key}",
-            "kind": "emergency" if key in STOPS else "urgent",
+            "kind": "emergency" if key in STOPPING_TEXTS else "urgent",
             "text": words.get(f"safety.{key}", **numbers),
         }
-        for key in ORDER
-        if key in wanted
+        for key in safety_texts((flag.id, flag.tier) for flag in heard)
     ]
