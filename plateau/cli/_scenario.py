@@ -125,6 +125,8 @@ def _scenario(entry: Any, path: Path) -> Scenario:
 def _check(step: Any, where: str) -> None:
     if not isinstance(step, dict) or not set(step) <= {*STEPS}:
         raise ScenarioError(f"{where}: allowed are {', '.join(STEPS)}")
+    if not isinstance(step.get("say", ""), str):
+        raise ScenarioError(f"{where}: say: {step['say']!r} is not text; put what the patient says in quotes")
     if unknown := set(step.get("expect", {})) - set(EXPECTATIONS):
         raise ScenarioError(f"{where}: expect: unknown {sorted(unknown)}; allowed: {', '.join(EXPECTATIONS)}")
     for name, value in {**step.get("answer", {}), **step.get("answer_all", {})}.items():
