@@ -8,7 +8,7 @@ from typing import Any
 
 from plateau.content import Catalog
 from plateau.protocol import STOPPING_TEXTS, safety_texts
-from plateau.understanding.listener import Heard, Listener, listen_plainly
+from plateau.understanding.listener import Ear, Heard, Listener, listen_plainly
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ class SafetyNet:
 
     def start(self) -> None:
         """Load the listener with ConText; until then, and if it fails, the plain one listens."""
-        self._listener = Listener()
+        self._listener = Listener(Ear.load())
 
     def hear(self, words: str, known: Mapping[str, Any] | None = None) -> tuple[Heard, ...]:
         """Return the red flags in a patient's words; never raises."""

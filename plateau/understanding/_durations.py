@@ -3,156 +3,141 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 
+from ._calendar import CALENDAR, NUMBER, PER_UNIT, UNIT, Span, middle, number_range, tidy
 from ._lexicon import phrase_groups
+from ._text import corrected
+from ._visits import RATE, few_visits, ordinals_as_digits, per_week, visits_asked
+from ._visits import count_visits as count_visits
 
 WEEKS = ("weeks_in_pt", "weeks_with_problem", "recent_surgery_weeks", "unchanged_weeks")
 TIME = (*WEEKS, "sessions")
+SURGERY = "recent_surgery_weeks"
 Doubts = list[tuple[str, str]]
+Answers = dict[str, float | int | None]
 
-PER_UNIT = {
-    "hour": 1 / 168,
-    "day": 1 / 7,
-    "week": 1.0,
-    "fortnight": 2.0,
-    "month": 52 / 12,
-    "year": 52.0,
-    "decade": 520.0,
-}
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-# The middle of a season, as a month number.
-SEASONS = {
-    "spring": 4, "summer": 7, "autumn": 10, "fall": 10, "winter": 1, "christmas": 12, "xmas": 12,
-    "new year": 1, "easter": 4, "thanksgiving": 11, "halloween": 10,
-}  # fmt: skip
-
-_N = r"(?<![\w.])\d{1,4}(?:\.\d+)?"
 _FEW = {
     "a": 1, "an": 1, "another": 1, "a couple of": 2, "a couple": 2, "couple of": 2, "couple": 2, "a few": 3, "few": 3,
-    "several": 5, "half a": 0.5, "half": 0.5, "a good few": 5, "a good": 1, "a whole": 1, "a solid": 1, "1 whole": 1,
-    "quite a few": 5, "the best part of a": 1, "about a": 1, "1 and a half": 1.5, "last": 1, "this": 1, "many": 10,
-    "the last": 1, "the past": 1, "past": 1, "a quarter of a": 0.25, "three quarters of a": 0.75,
+    "several": 5, "a good few": 5, "a good": 1, "a whole": 1, "whole": 1, "a full": 1, "a solid": 1, "quite a few": 5,
+    "the best part of a": 1, "about a": 1, "last": 1, "this": 1, "many": 10, "the last": 1, "the past": 1, "past": 1,
+    "a handful of": 4,
 }  # fmt: skip
-_UNIT = r"(?:hour|day|week|fortnight|month|year|decade)s?\b"
+_VAGUE = ("several", "many", "quite a few", "a good few", "a handful of")
 _SPAN = re.compile(
-    rf"(?:(?P<low>{_N})(?: ?(?:-|to|or|and|maybe|or maybe|/) ?(?P<high>{_N}))?|"
-    rf"(?P<few>\b(?:{'|'.join(sorted(_FEW, key=len, reverse=True))}))"
-    r"|(?P<bare>\b(?:for|these|been|in|since|ages|about|of)?)) ?(?:ish |plus |\+ |odd |long |or so |solid "
-    r"|full |good |whole |more )?"
-    rf"(?P<unit>{_UNIT})(?P<half> and a half)?(?P<ish> ?ish)?"
-    rf"(?:(?: and)? (?P<more>\d{{1,2}}|a|a few|a couple of) (?P<unit2>{_UNIT}))?"
+    rf"(?:{number_range('low', 'high', NUMBER)}|(?P<few>\b(?:{'|'.join(sorted(_FEW, key=len, reverse=True))}))"
+    r"|(?P<bare>^|\b(?:for|these|been|ages|about|its|and|took)\b))"
+    r" ?(?:ish |plus |\+ |odd |long |or so |solid |full |good |whole |more |lunar |calendar )?"
+    rf"(?P<unit>{UNIT})(?! of sundays)(?: and a (?P<half>half|bit))?"
+    rf"(?:(?: and)? (?P<more>\d{{1,2}}|a|a few|a couple of) (?P<unit2>{UNIT}))?"
 )
-_OF_THEM = re.compile(
-    rf"(?P<n>{_N}) of (?:them|those|these|that|which)\b|(?:physio|pt|rehab|therapy) for (?:about |the last "
-    rf")?(?P<n2>{_N})(?![\d.]| ?{_UNIT})"
+_SHARES = {"half": 1 / 2, "third": 1 / 3, "quarter": 1 / 4}
+_PART_OF_UNIT = re.compile(
+    r"(?:(?:\b(?P<count>\d) )?\b(?P<share>half|third|quarter)s?|\b(?P<over>[12345])/(?P<under>[234568])) "
+    rf"(?:of )?(?:an?|1|the) (?P<unit>{UNIT})"
 )
-_SINCE = re.compile(
-    r"\b(?:since|from|started (?:back )?in|began in|back in|it was|was in|in|starting|start of|end of|"
-    r"beginning of|mid|early|late)"
-    r" (?:about |around |roughly |early |late |mid |the start of |the end of |the beginning of |the |like "
-    r"|maybe |sometime in |last |this )*"
-    rf"(?P<name>(?:{'|'.join(MONTHS)})[a-z]*|{'|'.join(SEASONS)})\b(?: the)?(?: of)?(?: "
-    r"last)?(?P<lastyear> last year| year before last)?(?: (?P<year>(?:19|20)\d\d))?"
+_NUMBERED = re.compile(r"\b(?P<unit>week|month|day) (?:number )?(?P<n>\d{1,3})\b(?! ?(?:of pregnancy|%))")
+_NTH_WORDS = {"first": 1, "second": 2, "third": 3}
+_IN_THE_NTH = re.compile(
+    r"(?:^|\b(?:my|the|in|this is|on) )(?P<n>first|second|third|\d{1,2}(?:st|nd|rd|th)) (?P<unit>week|"
+    r"month)\b(?! (?:of|in|i)\b)"
 )
-_MONTH_ALONE = re.compile(
-    r"\b(?:(?P<day>\d{1,2})(?:st|nd|rd|th)? (?:of )?)?"
-    r"(?P<name>jan(?:uary)?|feb(?:ruary)?|april|june|july|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|"
-    r"nov(?:ember)?|dec(?:ember)?)\b"
-    r"(?: (?P<year>(?:19|20)\d\d))?"
+# A unit said once holds for a later number: "6 weeks ago, physio for 4 of them", "3 months, more like 5".
+_ELIDED = re.compile(
+    rf"(?P<n>{NUMBER}) of (?:them|those|these|that|which)\b"
+    rf"|(?:\b(?:physio|pt|rehab|therapy) (?:for |only |about |just )*(?:the )?(?:last |past )?"
+    r"|\banother |\b(?:more like|really its|actually its) )"
+    rf"(?P<n2>{NUMBER})(?![\d./]| ?[a-z])"
 )
-_LAST = re.compile(
-    r"\blast (?P<name>week|month|year|spring|summer|autumn|fall|winter|christmas|easter|"
-    + "|".join(f"{m}[a-z]*" for m in MONTHS)
-    + r")\b"
+_LESS = re.compile(r"\b(?:less than|under|not even|not quite|below|fewer than|within) (?:an? |the )?$")
+_ADDED = re.compile(r"\b(?:another|plus|and a further|then a further) (?:\d+)?$")
+_NOT_A_SPAN_BEFORE = re.compile(
+    r"(?:for another|in another|next|wait|waiting|(?:takes|lasts)(?: me)?(?: about)?|every|each|blocks? of|"
+    r"donkeys|years) ?$|\btill? ?$|\buntil ?$"
 )
-_YEAR = re.compile(r"\b(?:since|in|from|back in|around|about) (?P<year>(?:19|20)\d\d)\b")
-_MONTH_WORD = re.compile(
-    r"^(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|"
-    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)$"
+_RATE_BEFORE = re.compile(
+    r"(?:times?|times in|twice|once|x|per|each|every|days?|hours?|minutes|visits?|sessions?|\d)(?: in)? ?$"
 )
-_VISIT = (
-    r"(?:visits?|sessions?|appointments?|times|goes|treatments?|lessons?|classes|meetings|occasions|"
-    r"sittings|consultations?)"
+# An age at two times: "since i was 20, im 45 now", "started 2 weeks after my op, op was 10 weeks ago".
+_AGE = r"(?P<n>\d{1,2})(?![/.%\d])(?: ?(?P<unit>day|week|month|year)s?\b)?"
+_APART = (
+    re.compile(
+        rf"\b(?:since|when|from) (?:\w+ ){{1,3}}?(?:was|were|turned) (?:about |around |only |just )*{_AGE}(?! ?ago)"
+    ),
+    re.compile(
+        rf"\b(?:was|were) (?:about |around |only |just )*{_AGE} (?:old )?when (?:i|we|it|physio|"
+        rf"pt) (?:\w+ )?(?:started|began|came)"
+    ),
+    re.compile(
+        r"\b(?:since|from) (?P<unit>week|day|month) (?P<n>\d{1,2})(?= of (?:my |the )?(?:pregnan|recovery)|"
+        r" (?:pregnan|post))"
+    ),
+    re.compile(
+        rf"\b(?:since|from|started|began)(?: \w+){{0,2}}? {_AGE} (?:post ?partum|pp|pregnant|post ?op|(?:after|"
+        rf"post|from) "
+        r"(?:my |the |giving )?(?:op|operation|surgery|birth|baby|injury|accident|fall))\b"
+    ),
 )
-_VISITS = re.compile(
-    rf"(?P<low>{_N}|a couple of|couple of|a few|few|several|a|1|half a dozen)(?: ?(?:-|to|or|and|maybe|or "
-    rf"maybe|/) ?(?P<high>{_N}))?(?:ish|th|st|nd|rd|\+)? "
-    r"(?:or so |odd |total |physio |pt |therapy |actual |proper |full |more |in person |different |\d+ "
-    rf"minute |private |nhs )*{_VISIT}\b(?P<per> (?:a|per|each|every|in the) (?:week|month|day|"
-    r"fortnight))?"
+_AGE_NOW = re.compile(
+    r"\b(?:im|i am|hes|shes|its|theyre|he is|she is|it is|is|now)(?: (?:now|just|nearly|almost|about|gone|hes|"
+    r"shes|im))* "
+    rf"{_AGE}(?! ?(?:of|sessions|visits|ago|out|times))|\b(?:was|is|were) (?:about )?(?P<n2>\d{{1,2}}) "
+    r"(?P<unit2>day|week|month|year)s? ago\b"
 )
-_NTH = re.compile(
-    rf"\b(?:session|visit|appointment|appt|number) (?:number )?(?P<low>{_N})(?: ?(?:-|to|or|and|maybe) "
-    rf"?(?P<high>{_N}))?"
+_STAGES = {"primary school": 8, "childhood": 8, "high school": 15, "secondary school": 15, "school": 15, "college": 20,
+           "teenager": 16, "teens": 16, "kid": 10, "child": 10, "student": 20,
+           "uni": 20, "university": 20}  # fmt: skip
+_STAGE = re.compile(
+    rf"\b(?:since|from|in) (?:my |i left |i was in |i was at |i was an? |leaving )?(?P<stage>{'|'.join(_STAGES)})\b"
 )
-_WENT = re.compile(
-    r"\b(?:went|been|gone|(?:seen|saw|see) (?:him|her|them|the physio|the pt|my physio|my pt)|had|only) "
-    r"(?:there |about |only |like |for |around |in |"
-    r"maybe |just )*(?P<low>\d{1,3})(?: ?(?:-|to|or) ?(?P<high>\d{1,3}))? times?\b(?! (?:a|per|each) )|"
-    r"\b(?:went|been|gone|(?:seen|saw|see) (?:him|her|them|the physio|the pt|my physio|my pt)) (?:only |"
-    r"just |like |there )*(?P<word>once|twice)\b"
+_MY_AGE = re.compile(
+    r"\b(?:im|i am|aged?) (?:now |nearly |almost )?(?P<age>[1-9]\d)\b(?! ?(?:days|weeks|months|sessions|"
+    r"visits|%|out|/))"
 )
-_RATE = re.compile(
-    r"(?P<n>\d{1,2}|once|twice|a couple of times)(?: ?(?:x|times?|visits|sessions|appointments))?(?: a| "
-    r"per| each| every|/| in the| in| in a)+ ?(?P<unit>week|month|fortnight)"
+# How old the child is that it came with.
+_CHILD = re.compile(
+    r"\b(?:since|after|with|from) (?:i had )?(?:my |the |our |giving )*(?:\w+ )?(?:birth|pregnancy|child|baby|"
+    r"son|daughter|kid|"
+    r"youngest|eldest|her|him)\b"
 )
-_COUNTED = re.compile(
-    rf"(?P<n>{_N})(?:st|nd|rd|th)?\b(?! ?(?:/|%|x? ?(?:a|per) |times (?:a|per)|weeks?|months?|years?|days?|"
-    r"hours?|minutes?))"
+_CHILD_AGE = re.compile(
+    r"\b(?:hes|shes|he is|she is|theyre|(?:child|baby|son|daughter|kid|youngest|eldest) is) (?:now |nearly |"
+    r"almost |only |just )*"
+    rf"{_AGE}(?! ?(?:of|sessions|visits|ago|out|times))"
 )
-_FEW_VISITS = {
-    "a couple of": 2.0,
-    "couple of": 2.0,
-    "a few": 3.0,
-    "few": 3.0,
-    "several": 5.0,
-    "a": 1.0,
-    "half a dozen": 6.0,
-}
+_MY_LIFE = re.compile(r"\b(?P<half>half (?:of )?)?my (?:whole |entire )?life\b")
+_A_CLOCK = re.compile(
+    r"\b(?:(?:is|are|be) at|takes?|costs?|aged?|born|oclock|[ap]m|(?:hes|shes|he is|she is) \d+|day 1)\b"
+)
+_BARE = re.compile(
+    rf"(?:[a-z ,]*?\b)?(?P<low>{NUMBER})(?: ?(?:-|to|or|maybe|,) ?(?P<high>{NUMBER}))?(?: ?ish|\+)?(?:,? (?:i think|"
+    r"or so|odd|ish|maybe|so far|in total|total|probably|tops|at most|ive had|now|i guess|about|roughly|"
+    r"give or take|ago|of them|at a guess))*"
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A length of time said: weeks, where, which question its words point to, and whether it was vague."""
-
-    weeks: float
-    start: int
-    end: int
-    role: str | None
-    vague: bool = False
-
-
-def read_time(plain: str, question: str, today: date) -> tuple[dict[str, float | int | None], Doubts]:
+def read_time(plain: str, question: str, today: date) -> tuple[Answers, Doubts]:
     """Return the answers about time and visits in `plain` when `question` (one of TIME) was asked."""
-    answers: dict[str, float | int | None] = {}
-    doubts: Doubts = []
-    spans = list(_spans(plain, today))
-    visits = count_visits(plain)
+    plain = ordinals_as_digits(corrected(plain))
+    if question == SURGERY and phrase_groups("_time").find_group("no_surgery", plain):
+        return {SURGERY: None}, []
+    spans = _spans(plain, today)
+    answers, doubts = _lengths(plain, spans, question)
+    visits = visits_asked(plain) if question == "sessions" else count_visits(plain)
     if visits is not None:
         answers["sessions"] = visits
-    for span in spans:
-        role = span.role or (question if question in WEEKS else "weeks_in_pt")
-        if role == "ignore" or (role == "recent_surgery_weeks" and question != role):
-            continue
-        if role not in answers or span.role:
-            answers[role] = tidy(span.weeks)
-            if span.vague and role == question:
-                doubts.append((role, "vague"))
-    if question == "weeks_in_pt" and question not in answers and "sessions" not in answers:
-        _lone_span(spans, question, answers)
-    if question == "unchanged_weeks" and question not in answers and len(spans) == 1:
-        answers = {question: tidy(spans[0].weeks)}
-    if question in answers:
-        return answers, doubts
-    return _without_unit(plain, question, answers, doubts, spans)
+    if question not in answers:
+        _by_rate(plain, spans, question, answers, doubts)
+    if question not in answers and not spans:
+        _without_unit(plain, question, answers, doubts)
+    return answers, doubts
 
 
-def volunteered_time(plain: str, today: date) -> dict[str, float | int | None]:
+def volunteered_time(plain: str, today: date) -> Answers:
     """Return the answers about time and visits that a message gives unasked, where its words say of what."""
-    answers: dict[str, float | int | None] = {}
+    answers: Answers = {}
     visits = count_visits(plain, strict=True)
     if visits is not None:
         answers["sessions"] = visits
@@ -162,199 +147,235 @@ def volunteered_time(plain: str, today: date) -> dict[str, float | int | None]:
     return answers
 
 
-def count_visits(plain: str, strict: bool = False) -> int | float | None:
-    """Return the number of visits said; `strict` leaves out bare "N times"."""
-    for m in [*_VISITS.finditer(plain), *_NTH.finditer(plain)]:
-        if m.groupdict().get("per") or (m.group().split()[-1] in ("times", "goes") and strict):
+def _lengths(plain: str, spans: list[Span], question: str) -> tuple[Answers, Doubts]:
+    """Return the answers that lengths of time give, by the words beside each."""
+    answers: Answers = {}
+    doubts: Doubts = []
+    asked = question if question in WEEKS else "weeks_in_pt"
+    if len(spans) == 1 and question in WEEKS and question != SURGERY:
+        if spans[0].role != "asked" and phrase_groups("_time").find_group("since_surgery", plain):
+            # "since the op in june": one date is the answer and the surgery.
+            return dict.fromkeys((question, SURGERY), tidy(spans[0].weeks)), doubts
+        lone = {"weeks_in_pt": ("weeks_with_problem",), "unchanged_weeks": WEEKS}.get(question, ())
+        if spans[0].role in (*lone, *(("ignore",) if question == "unchanged_weeks" else ())):
+            spans = [replace(spans[0], role=question)]
+    if question == SURGERY:
+        # "10 days ago the stitches came out, op was 3 weeks": what stands before the operation is of something else.
+        first = next((i for i, span in enumerate(spans) if span.role == SURGERY), 0)
+        spans = [span if span.role else replace(span, role=SURGERY) for span in spans[first:]]
+    for span in spans:
+        role = asked if span.role in (None, "asked") else span.role
+        if question == "sessions" and span.role is None and not RATE.search(plain):
             continue
-        if "times" in m.group() and not _WENT.search(plain):
+        if role == "ignore":
             continue
-        if m["low"] == "a" and not re.search(r"visits|sessions", m.group()):
-            continue
-        low = _FEW_VISITS.get(m["low"]) or float(m["low"])
-        high = float(m["high"]) if m["high"] else low
-        if re.match(
-            r" (?:left|to go|remaining|booked|more|a week|a month|per|a day|every|each|approved)", plain[m.end() :]
-        ):
-            continue
-        return tidy(_middle(low, high))
-    went = _WENT.search(plain)
-    if went and not strict:
-        if went["word"]:
-            return {"once": 1, "twice": 2}[went["word"]]
-        return tidy(_middle(float(went["low"]), float(went["high"] or went["low"])))
-    return None
-
-
-def tidy(value: float) -> int | float:
-    """Return `value` to one decimal, as an integer where it is one."""
-    rounded = round(value, 1)
-    return int(rounded) if rounded == int(rounded) else rounded
-
-
-def _lone_span(spans: list[Span], question: str, answers: dict[str, float | int | None]) -> None:
-    mine = [s for s in spans if s.role in ("weeks_with_problem",)]
-    if len(spans) == 1 and mine:
-        answers.pop("weeks_with_problem", None)
-        answers[question] = tidy(mine[0].weeks)
-
-
-def _without_unit(
-    plain: str, question: str, answers: dict[str, float | int | None], doubts: Doubts, spans: list[Span]
-) -> tuple[dict[str, float | int | None], Doubts]:
-    groups = phrase_groups("_time")
-    if groups.find_group(f"{question}_none", plain) and question == "recent_surgery_weeks" and not spans:
-        return {question: None}, doubts
-    if groups.find_group(f"{question}_zero", plain) and not spans:
-        return {question: 0, **answers}, doubts
-    if question == "sessions":
-        rate = _RATE.search(plain)
-        if rate and spans:
-            per_week = _rate(rate)
-            return {**answers, "sessions": round(per_week * spans[0].weeks)}, [*doubts, (question, "worked_out")]
-        if spans and not re.search(r"\d", _SPAN.sub("", plain)):
-            return answers, doubts
-    if question == "recent_surgery_weeks" and spans:
-        return answers, doubts
-    bare = re.fullmatch(
-        rf"(?:[a-z ,]*?\b)?(?P<low>{_N})(?: ?(?:-|to|or|maybe|,) ?(?P<high>{_N}))?(?: ?ish|\+)?(?: (?:i think|"
-        r"or so|odd|ish|maybe|so far|in total|total|probably|tops|at most|ive had|now|i guess|about|roughly|"
-        r"give or take|ago|of them|at a guess))*",
-        plain,
-    )
-    if bare and not spans and "sessions" not in answers:
-        value = tidy(_middle(float(bare["low"]), float(bare["high"] or bare["low"])))
-        return {**answers, question: value}, [*doubts, *([(question, "unit")] if question in WEEKS else [])]
-    if question == "sessions" and "sessions" not in answers and re.search(r"\b(?:once|twice)\b", plain) and not spans:
-        return {**answers, "sessions": 1 if "once" in plain else 2}, doubts
-    counted = _COUNTED.search(plain)
-    if question == "sessions" and counted and not spans and "sessions" not in answers:
-        return {**answers, "sessions": tidy(float(counted["n"]))}, doubts
-    if question == "sessions" and re.search(r"\b(?:a few|few)\b", plain):
-        return {**answers, "sessions": 3}, [*doubts, (question, "vague")]
-    if question == "sessions" and re.search(r"\b(?:a couple|couple)\b", plain):
-        return {**answers, "sessions": 2}, doubts
+        if role not in answers or (span.role and role != SURGERY):
+            answers[role] = tidy(span.weeks)
+            if span.vague and role == question:
+                doubts.append((role, "vague"))
+        elif role == SURGERY:
+            # Of two operations the later one rules.
+            answers[role] = min(tidy(span.weeks), answers[role] or 0)
     return answers, doubts
 
 
-def _spans(plain: str, today: date) -> Iterator[Span]:
-    taken: list[tuple[int, int]] = []
-    unit = "week"
+def _by_rate(plain: str, spans: list[Span], question: str, answers: Answers, doubts: Doubts) -> None:
+    """Work visits out of "twice a week for 6 weeks", weeks out of "10 sessions, one a week"."""
+    rate = RATE.search(plain)
+    if rate is None:
+        return
+    lengths = [span.weeks for span in spans if span.role != "ignore"]
+    if question == "sessions" and lengths:
+        answers[question] = round(per_week(rate) * lengths[0])
+    elif question in WEEKS and not spans and (visits := answers.get("sessions")):
+        answers[question] = tidy(visits / per_week(rate))
+        if question != "weeks_in_pt":
+            del answers["sessions"]
+    else:
+        return
+    doubts.append((question, "worked_out"))
+
+
+def _without_unit(plain: str, question: str, answers: Answers, doubts: Doubts) -> None:
+    """Read a bare number, "not yet", "just started": no unit is said."""
+    groups = phrase_groups("_time")
+    bare = _BARE.fullmatch(plain)
+    if question == SURGERY and groups.find_group("recent_surgery_weeks_none", plain):
+        answers[question] = None
+    elif groups.find_group(f"{question}_zero", plain):
+        answers[question] = 0
+    elif bare and "sessions" not in answers and not _A_CLOCK.search(plain) and float(bare["low"]) < 1500:
+        answers[question] = tidy(middle(float(bare["low"]), float(bare["high"] or bare["low"])))
+        if question in WEEKS:
+            doubts.append((question, "unit"))
+    elif question == "sessions":
+        few, vague = few_visits(plain)
+        if few is not None:
+            answers[question] = few
+        if vague:
+            doubts.append((question, "vague"))
+
+
+def _spans(plain: str, today: date) -> list[Span]:
+    """Return the lengths of time said, in order, each with the question that its words point to."""
+    apart = _apart(plain)
+    if apart is not None:
+        return [apart]
+    found: list[Span] = []
+    for finder in _FINDERS:
+        for span in finder(plain, today):
+            if not any(other.start < span.end and span.start < other.end for other in found):
+                found.append(span)
+    found.sort(key=lambda span: span.start)
+    found = _with_elided(plain, found)
+    bounds = [0, *(span.end for span in found)], [*(span.start for span in found[1:]), len(plain)]
+    return [
+        span if span.role else replace(span, role=_role(plain, span, left, right))
+        for span, left, right in zip(found, *bounds, strict=False)
+    ]
+
+
+def _with_elided(plain: str, found: list[Span]) -> list[Span]:
+    """Add numbers that share an earlier unit; add up "another 4 weeks"; a better guess replaces the one before."""
+    unit = next(
+        (u for span in found for u in PER_UNIT if re.search(rf"\b{u}s?\b", plain[span.start : span.end])), "week"
+    )
+    spans = list(found)
+    for m in _ELIDED.finditer(plain) if found else ():
+        start, end = m.span("n" if m["n"] else "n2")
+        if not any(span.start < end and start < span.end for span in found):
+            spans.append(Span(float(m["n"] or m["n2"]) * PER_UNIT[unit], start, end))
+    kept: list[Span] = []
+    for span in sorted(spans, key=lambda span: span.start):
+        before = plain[: span.start]
+        if kept and plain.startswith((" later", " after that"), span.end):
+            kept.append(replace(span, weeks=max(0.0, kept[-1].weeks - span.weeks)))
+        elif kept and _ADDED.search(before):
+            kept[-1] = replace(kept[-1], weeks=kept[-1].weeks + span.weeks)
+        elif (
+            kept
+            and re.search(r"\b(?:more like|really its|actually its|actually|so|ok) $", before)
+            and span not in found
+        ):
+            kept[-1] = span
+        else:
+            kept.append(span)
+    return kept
+
+
+def _apart(plain: str) -> Span | None:
+    """Return the time between two ages of the same thing, or since a stage of the patient's life."""
+    mine = _MY_AGE.search(plain)
+    stage, life = _STAGE.search(plain), _MY_LIFE.search(plain)
+    if mine and (stage or life):
+        years = float(mine["age"])
+        years = years - _STAGES[stage["stage"]] if stage else years / 2 if life and life["half"] else years
+        return Span(years * 52, 0, len(plain), "asked") if years > 0 else None
+    then = next((m for pattern in _APART if (m := pattern.search(plain))), None)
+    if then is None:
+        child = _CHILD_AGE.search(plain) if _CHILD.search(plain) else None
+        return Span(float(child["n"]) * PER_UNIT[child["unit"] or "year"], 0, len(plain), "asked") if child else None
+    now = next((m for m in _AGE_NOW.finditer(plain) if m.end() <= then.start() or then.end() <= m.start()), None)
+    if now is None:
+        return None
+    n, unit = (now["n"], now["unit"]) if now["n"] else (now["n2"], now["unit2"])
+    per_now = PER_UNIT[unit or then["unit"] or "year"]
+    weeks = float(n) * per_now - float(then["n"]) * PER_UNIT[then["unit"] or unit or "year"]
+    return Span(weeks, then.start(), then.end(), "asked") if weeks > 0 else None
+
+
+def _parts_of_units(plain: str, today: date) -> Iterator[Span]:
+    for m in _PART_OF_UNIT.finditer(plain):
+        share = float(m["over"]) / float(m["under"]) if m["over"] else _SHARES[m["share"]] * float(m["count"] or 1)
+        yield Span(share * PER_UNIT[_unit(m["unit"])], m.start(), m.end())
+
+
+def _numbered(plain: str, today: date) -> Iterator[Span]:
+    for m in _IN_THE_NTH.finditer(plain):
+        nth = _NTH_WORDS.get(m["n"]) or float(m["n"][:-2])
+        yield Span((nth - 0.5) * PER_UNIT[m["unit"]], m.start(), m.end())
+    for m in _NUMBERED.finditer(plain):
+        start = m["unit"] == "day" and m["n"] in ("0", "1")
+        if not start and not re.search(r"\b(?:per|a|every|each|in the) $", plain[: m.start()]):
+            yield Span(float(m["n"]) * PER_UNIT[m["unit"]], m.start(), m.end())
+
+
+def _counted_spans(plain: str, today: date) -> Iterator[Span]:
     for m in _SPAN.finditer(plain):
         span = _span(plain, m)
         if span:
-            unit = m["unit"].rstrip("s")
-            taken.append((span.start, span.end))
             yield span
-    for m in _OF_THEM.finditer(plain):
-        if taken:
-            role = _role(plain, m.start(), m.end())
-            yield Span(float(m["n"] or m["n2"]) * PER_UNIT[unit], m.start(), m.end(), role)
-    for pattern in (_SINCE, _LAST, _YEAR, _MONTH_ALONE):
-        for m in pattern.finditer(plain):
-            weeks = _weeks_since(m, today)
-            if weeks is not None and not any(a < m.end() and m.start() < b for a, b in taken):
-                taken.append((m.start(), m.end()))
-                yield Span(weeks, m.start(), m.end(), _role(plain, m.start(), m.end()), "name" not in m.groupdict())
 
 
 def _span(plain: str, m: re.Match[str]) -> Span | None:
-    unit = m["unit"].rstrip("s")
-    before, after = plain[max(0, m.start() - 14) : m.start()], plain[m.end() : m.end() + 14]
-    rate = re.search(
-        r"(?:times?|times in|twice|once|x|per|each|every|days?|hours?|minutes|visits?|sessions?|\d)(?: in)? "
-        r"?$",
-        before,
-    )
+    before, after = plain[max(0, m.start() - 14) : m.start()], plain[m.end() : m.end() + 20]
+    rate = _RATE_BEFORE.search(before)
     if rate and m["few"] in ("a", None, "last") and (m["low"] is None or "every" in before or "each" in before):
         return None
-    if re.match(r" ?(?:old|of age)\b", after) or re.search(
-        r"(?:for another|in another|next|wait|waiting|every) ?$", before
+    if _NOT_A_SPAN_BEFORE.search(before) or re.match(
+        r" (?:(?:a|per|each|every|out of) (?:week|month|day)|of age\b)", after
     ):
         return None
-    if re.match(r" (?:a|per|each|every|out of) (?:week|month|day)", plain[m.end() :]):
+    if re.match(r" (?:old|young)\b", after) and not re.search(r"\b(?:pain|problem|injury|ache)\b", plain[: m.start()]):
         return None
-    vague = False
-    if m["low"]:
-        count = _middle(float(m["low"]), float(m["high"] or m["low"]))
-    elif m["few"]:
-        count = float(_FEW[m["few"]])
-        if m["few"] in ("last", "this", "past"):
-            return None
-        vague = m["few"] in ("several", "many", "quite a few", "a good few")
-        if m["few"] in ("another",):
-            return None
-    else:
-        if m["unit"] == "fortnight":
-            count = 1.0
-        elif not m["unit"].endswith("s") or unit in ("day", "hour"):
-            return None
-        else:
-            count, vague = 3.0, True
-    weeks = (count + (0.5 if m["half"] else 0)) * PER_UNIT[unit]
+    unit = _unit(m["unit"])
+    count, vague = _count(m, unit)
+    if count is None:
+        return None
+    weeks = (count + {"half": 0.5, "bit": 0.15}.get(m["half"], 0.0)) * PER_UNIT[unit]
     if m["unit2"]:
-        weeks += {"a": 1.0, "a few": 3.0, "a couple of": 2.0}.get(m["more"], 0.0) * PER_UNIT[m["unit2"].rstrip("s")]
-        weeks += (float(m["more"]) if m["more"].isdigit() else 0) * PER_UNIT[m["unit2"].rstrip("s")]
-    return Span(weeks, m.start(), m.end(), _role(plain, m.start(), m.end()), vague)
+        more = {"a": 1.0, "a few": 3.0, "a couple of": 2.0}.get(m["more"]) or float(m["more"])
+        weeks += more * PER_UNIT[_unit(m["unit2"])]
+    if _LESS.search(plain[: m.start()]) or (m["few"] and _LESS.search(plain[: m.start()] + m["few"] + " ")):
+        weeks *= 0.85
+    return Span(weeks, m.start(), m.end(), vague=vague)
 
 
-def _role(plain: str, start: int, end: int) -> str | None:
+def _count(m: re.Match[str], unit: str) -> tuple[float | None, bool]:
+    """Return how many units a match says, and whether it is vague; None where it says none."""
+    if m["low"]:
+        return middle(float(m["low"]), float(m["high"] or m["low"])), False
+    if m["few"]:
+        return (None if m["few"] in ("last", "this", "past", "another") else float(_FEW[m["few"]])), m["few"] in _VAGUE
+    if m["unit"] == "fortnight" or m["half"]:
+        return 1.0, False
+    return (None, False) if not m["unit"].endswith("s") or unit in ("day", "hour") else (3.0, True)
+
+
+def _role(plain: str, span: Span, left: int, right: int) -> str | None:
+    """Return the question that the words nearest to a span point to; its neighbours stand at `left` and `right`."""
     groups = phrase_groups("_time")
-    left = max(
-        (
-            plain.rfind(mark, 0, start) + len(mark)
-            for mark in (". ", ", ", "; ", "! ", "? ", " but ")
-            if plain.rfind(mark, 0, start) >= 0
-        ),
-        default=0,
-    )
-    rights = [at for mark in (". ", ", ", "; ", "! ", "? ", " but ") if (at := plain.find(mark, end)) >= 0]
-    right = min(rights) if rights else len(plain)
+    marks = [m.span() for m in _CLAUSE.finditer(plain, left, right)]
+    cuts = [end for start, end in marks if end <= span.start]
+    begin = cuts[-1] if cuts else left
+    end = next((start for start, _ in marks if start >= span.end), right)
+    if groups.find_group("elsewhere", plain[begin:end]):
+        return "ignore"
+    found = _nearest(plain, span, begin, end)
+    if found is None and cuts and plain[cuts[-1] - 2 : cuts[-1]] in (", ", ": "):
+        # "the therapy, 8 weeks": what stands before the comma names what the length is of.
+        return _nearest(plain, span, cuts[-2] if len(cuts) > 1 else left, begin)
+    return found
+
+
+_CLAUSE = re.compile(r"[.,;!?:] | (?:but|then) ")
+
+
+def _nearest(plain: str, span: Span, begin: int, end: int) -> str | None:
+    groups = phrase_groups("_time")
     best: tuple[int, str] | None = None
-    for role in (*WEEKS, "ignore"):
-        for a, b in groups.spans(role, plain[left:right]):
-            distance = start - (left + b) if left + b <= start else max(0, left + a - end)
+    for role in (*WEEKS, "asked", "ignore"):
+        for a, b in groups.spans(role, plain[begin:end]):
+            distance = span.start - (begin + b) if begin + b <= span.start else max(0, begin + a - span.end)
             if best is None or distance < best[0]:
                 best = (distance, role)
     return best[1] if best else None
 
 
-def _weeks_since(m: re.Match[str], today: date) -> float | None:
-    found = m.groupdict()
-    name = found.get("name")
-    if name is None:
-        year = int(found["year"])
-        return max(0.0, (today - date(year, 7, 1)).days / 7) if year <= today.year else None
-    if name in ("week", "month", "year"):
-        return {"week": 1.0, "month": 52 / 12, "year": 52.0}[name]
-    if name in SEASONS:
-        month = SEASONS[name]
-    elif _MONTH_WORD.match(name):
-        month = MONTHS.index(name[:3]) + 1
-    else:
-        return None
-    year = (
-        int(found["year"])
-        if found.get("year")
-        else today.year - (month > today.month or (month == today.month and today.day < 15))
-    )
-    if found.get("lastyear"):
-        year = today.year - 1
-    return max(0.0, (today - date(year, month, _day(m.group(), found.get("day")))).days / 7)
+def _unit(said: str) -> str:
+    return said.removeprefix("school ").rstrip("s")
 
 
-def _day(said: str, number: str | None) -> int:
-    if number and 1 <= int(number) <= 28:
-        return int(number)
-    if re.search(r"\b(?:end of|late)\b", said):
-        return 26
-    return 4 if re.search(r"\b(?:start of|beginning of|early)\b", said) else 12
-
-
-def _rate(m: re.Match[str]) -> float:
-    count = {"once": 1.0, "twice": 2.0, "a couple of times": 2.0}.get(m["n"]) or float(m["n"])
-    return count / PER_UNIT[m["unit"]]
-
-
-def _middle(low: float, high: float) -> float:
-    return (low + high) / 2 if high >= low else low
+_FINDERS: tuple[Callable[[str, date], Iterator[Span]], ...] = (
+    *CALENDAR[:2], _parts_of_units, _numbered, CALENDAR[2], _counted_spans, *CALENDAR[3:],
+)  # fmt: skip

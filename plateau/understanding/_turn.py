@@ -33,15 +33,13 @@ def interpret(
     *,
     question: str | None,
     held: Mapping[str, Any],
-    intent: str | None = None,
-    confidence: float = 0.0,
 ) -> Turn:
     """Read `text` against `question`, given the answers `held` so far.
 
     An emergency fills no slot but `red_flags`: so the form, which would go on with its next question, steps back.
     """
     listed = question in QUESTIONS and QUESTIONS[question].kind == "flags"
-    reading = reader.read(text, SCREEN if listed else question, intent, confidence, known=held)
+    reading = reader.read(text, SCREEN if listed else question, known=held)
     before = held.get("red_flags") or []
     flags = merge_flags(before, [flag.to_dict() for flag in reading.red_flags])
     new = {} if flags == before else {"red_flags": flags}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
 from typing import Any
 
+from plateau.understanding.listener._ear import Ear
+from plateau.understanding.listener._heard import Heard, quote
 from plateau.understanding.listener._patterns import Hit, Span
 from plateau.understanding.listener._rules import FLAGS, TIERS, Concept, Rule, RuleSet, load_rules
-from plateau.understanding.listener._words import Word, split
+from plateau.understanding.listener._words import Word, plain, split
 
 _CHUNK, _OVERLAP = 400, 100
 # Words that may stand between a denial and what is denied, when there is no ConText to ask.
@@ -20,28 +22,19 @@ _ITSELF_NEGATIVE = frozenset({"cant", "cannot", "couldnt", "wont", "dont", "have
 Judge = Callable[[Span, Hit], frozenset[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A red flag heard: `id` and `tier` of the design's table; `because` holds the patient's words that fired it."""
-
-    id: str
-    tier: str
-    because: str
-
-    def to_dict(self) -> dict[str, str]:
-        """Return the flag as the answer record stores it."""
-        return {"id": self.id, "tier": self.tier, "state": "reported", "because": self.because}
-
-
 class Listener:
-    """Hears red flags, told apart from denials, the past, other people and what-ifs by the spaCy pipeline."""
+    """Hears red flags: by the rules, told apart from denials, the past and other people by the spaCy pipeline, and by ear.
 
-    def __init__(self) -> None:
+    The ear is what `make setup` learned from the examples. Without it the rules listen alone.
+    """
+
+    def __init__(self, ear: Ear | None = None) -> None:
         # Only here: the import takes seconds, and `listen_plainly` must live without it.
         from plateau.understanding._context import judge
         from plateau.understanding._pipeline import nlp
 
         self._rules = load_rules()
+        self._ear = ear
         self._judge = judge
         self._nlp = nlp()
 
@@ -50,7 +43,13 @@ class Listener:
 
         Never raises on any text.
         """
-        return _listen(self._rules, text, known or {}, self._judge_of)
+        return _listen(self._rules, text, known or {}, self._judge_of, self._ear)
+
+    def seen(self, text: str) -> tuple[str, dict[str, float]]:
+        """Return the words of `text` as they are matched, and what the rules find in it: what the ear learns from."""
+        words = split(text)
+        found = _Found(self._rules, text, words, {}, self._judge_of)
+        return plain(words), found.cues
 
     def _judge_of(self, words: Sequence[Word]) -> Judge:
         starts, at = [], 0
@@ -82,7 +81,7 @@ def listen_plainly(text: str, known: Mapping[str, Any] | None = None) -> tuple[H
     little, and hears every emergency that `Listener` hears.
     """
     rules = load_rules()
-    return _listen(rules, text, known or {}, lambda words: _plain_judge(words, rules.denials))
+    return _listen(rules, text, known or {}, lambda words: _plain_judge(words, rules.denials), None)
 
 
 def _plain_judge(words: Sequence[Word], denials: frozenset[tuple[str, ...]]) -> Judge:
@@ -101,53 +100,89 @@ def _plain_judge(words: Sequence[Word], denials: frozenset[tuple[str, ...]]) -> 
 
 
 def _listen(
-    rules: RuleSet, text: str, known: Mapping[str, Any], judge_of: Callable[[Sequence[Word]], Judge]
+    rules: RuleSet, text: str, known: Mapping[str, Any], judge_of: Callable[[Sequence[Word]], Judge], ear: Ear | None
 ) -> tuple[Heard, ...]:
     best: dict[str, Heard] = {}
     words = split(text)
     for start in range(0, max(1, len(words) - _OVERLAP), _CHUNK - _OVERLAP):
-        for heard in _hear(rules, text, words[start : start + _CHUNK], known, judge_of):
+        chunk = words[start : start + _CHUNK]
+        found = _Found(rules, text, chunk, known, judge_of)
+        for heard in ear.weigh(text, chunk, found.heard, found.cues) if ear else found.heard:
             if heard.id not in best or TIERS.index(heard.tier) > TIERS.index(best[heard.id].tier):
                 best[heard.id] = heard
     return tuple(sorted(best.values(), key=lambda heard: (-TIERS.index(heard.tier), FLAGS.index(heard.id))))
 
 
-def _hear(
-    rules: RuleSet,
-    text: str,
-    words: Sequence[Word],
-    known: Mapping[str, Any],
-    judge_of: Callable[[Sequence[Word]], Judge],
-) -> Iterator[Heard]:
-    found = rules.matcher.find(words, rules.speller)
-    if not found:
-        return
-    judge, plain = judge_of(words), _plain_judge(words, rules.denials)
-    said: dict[str, Hit | None] = {}
-    softened: dict[str, bool] = {}
+class _Found:
+    """What the rules find in one stretch of words: the red flags that fire, and every concept said."""
 
-    def says(key: str) -> bool:
-        if key not in said:
-            said[key] = _counting(rules.concepts[key], found, judge)
-        return said[key] is not None or _is_known(rules.concepts[key].known, known)
+    def __init__(
+        self,
+        rules: RuleSet,
+        text: str,
+        words: Sequence[Word],
+        known: Mapping[str, Any],
+        judge_of: Callable[[Sequence[Word]], Judge],
+    ) -> None:
+        self._rules, self._text, self._words, self._known = rules, text, words, known
+        self._found = rules.matcher.find(words, rules.speller)
+        self._judge, self._plain = judge_of(words), _plain_judge(words, rules.denials)
+        self._said: dict[str, Hit | None] = {}
+        self._softened: dict[str, bool] = {}
+        self.heard = tuple(self._fired()) if self._found else ()
 
-    def softens(key: str) -> bool:
+    @property
+    def cues(self) -> dict[str, float]:
+        """Every concept said, those meant of the patient now, and what fired."""
+        said = [key for key in self._found if not key.startswith("!")]
+        meant = [key for key in said if self._hit(key) is not None]
+        names = (
+            *(f"said {key}" for key in said),
+            *(f"meant {key}" for key in meant),
+            *(f"heard {heard.id}" for heard in self.heard),
+            *(f"heard {heard.tier}" for heard in self.heard),
+            *(("heard",) if self.heard else ()),
+        )
+        return dict.fromkeys(names, 1.0)
+
+    def _fired(self) -> Iterator[Heard]:
+        # Most rules lack a concept that nobody said and we do not know of; only the rest is weighed.
+        known = {key for key in self._rules.knowable if _is_known(self._rules.concepts[key].known, self._known)}
+        possible = known | self._found.keys()
+        for rule in self._rules.rules:
+            if _possible(rule, possible) and _fires(rule, self._says, self._softens):
+                hits = [hit for key in _keys(rule) if (hit := self._said.get(key)) is not None]
+                if hits:
+                    marked = (at for hit in hits for start, end in hit.parts for at in range(start, end))
+                    yield Heard(rule.flag, rule.tier, quote(self._text, self._words, marked))
+
+    def _hit(self, key: str) -> Hit | None:
+        if key not in self._said:
+            self._said[key] = _counting(self._rules.concepts[key], self._found, self._judge)
+        return self._said[key]
+
+    def _says(self, key: str) -> bool:
+        return self._hit(key) is not None or _is_known(self._rules.concepts[key].known, self._known)
+
+    def _softens(self, key: str) -> bool:
         # What holds a rule back is read the same way with and without ConText, so the last resort never hears less.
-        if key not in softened:
-            hit = _counting(rules.concepts[key], found, plain)
-            softened[key] = hit is not None or _is_known(rules.concepts[key].known, known)
-        return softened[key]
-
-    for rule in rules.rules:
-        if _fires(rule, says, softens):
-            hits = [hit for key in _keys(rule) if (hit := said.get(key)) is not None]
-            if hits:
-                yield Heard(rule.flag, rule.tier, _because(text, words, hits))
+        if key not in self._softened:
+            hit = _counting(self._rules.concepts[key], self._found, self._plain)
+            self._softened[key] = hit is not None or _is_known(self._rules.concepts[key].known, self._known)
+        return self._softened[key]
 
 
 def _keys(rule: Rule) -> Iterator[str]:
     for group in (*rule.all_of, rule.any_of, rule.of):
         yield from group
+
+
+def _possible(rule: Rule, keys: AbstractSet[str]) -> bool:
+    return (
+        not any(keys.isdisjoint(group) for group in rule.all_of)
+        and not (rule.any_of and keys.isdisjoint(rule.any_of))
+        and sum(key in keys for key in rule.of) >= rule.at_least
+    )
 
 
 def _fires(rule: Rule, says: Callable[[str], bool], softens: Callable[[str], bool]) -> bool:
@@ -193,14 +228,3 @@ def _name(value: Any) -> Any:
     if isinstance(value, Mapping):
         return value.get("id") if value.get("state", "reported") == "reported" else None
     return value if isinstance(value, str) else None
-
-
-def _because(text: str, words: Sequence[Word], hits: Sequence[Hit]) -> str:
-    marked = sorted({at for hit in hits for start, end in hit.parts for at in range(start, end)})
-    pieces: list[list[int]] = []
-    for at in marked:
-        if pieces and at == pieces[-1][1]:
-            pieces[-1][1] = at + 1
-        else:
-            pieces.append([at, at + 1])
-    return " … ".join(text[words[first].start : words[last - 1].end] for first, last in pieces)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class Rule:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RuleSet:
     """Everything the listener needs, compiled."""
 
@@ -63,6 +63,11 @@ class RuleSet:
     matcher: Matcher
     speller: Speller
     denials: frozenset[tuple[str, ...]]
+
+    @cached_property
+    def knowable(self) -> tuple[str, ...]:
+        """The concepts that an answer given so far may stand for."""
+        return tuple(key for key, concept in self.concepts.items() if concept.known)
 
 
 @cache

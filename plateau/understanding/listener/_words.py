@@ -61,6 +61,11 @@ def _plain(piece: str) -> str:
     return {"soo": "so", "noo": "no"}.get(squeezed, squeezed)
 
 
+def plain(words: Iterable[Word]) -> str:
+    """Return the words as matched, in one line."""
+    return " ".join(word.plain for word in words)
+
+
 def number(word: str) -> float | None:
     """Return the value of a number or number word, else None."""
     if word[:1].isdigit():

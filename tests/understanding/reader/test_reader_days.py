@@ -133,6 +133,36 @@ from plateau.understanding import Reader
         ("hep_days_done", "physio said 5 days, i do 5 days", {"hep_days_done": 5, "hep_days_prescribed": 5}),
         ("hep_days_done", "wasn't given any", {"hep_days_prescribed": 0}),
         ("hep_days_done", "six out of seven", {"hep_days_done": 6, "hep_days_prescribed": 7}),
+        # Parts of the week or of what was told, per cent, exceptions.
+        ("hep_days_done", "two thirds of the time", {"hep_days_done": Between(4, 5)}),
+        ("hep_days_done", "less than half the week", {"hep_days_done": Between(2, 3)}),
+        ("hep_days_done", "told 4, i do half", {"hep_days_done": 2, "hep_days_prescribed": 4}),
+        ("hep_days_done", "one short of the six she asked for", {"hep_days_done": 5, "hep_days_prescribed": 6}),
+        ("hep_days_done", "2 out of 3 days", {"hep_days_done": Between(4, 5)}),
+        ("hep_days_prescribed", "5 out of 7", {"hep_days_prescribed": 5}),
+        ("hep_days_prescribed", "all but one day", {"hep_days_prescribed": 6}),
+        # Cycles, months, hours.
+        ("hep_days_done", "3 days on, 1 day off", {"hep_days_done": Between(5, 6)}),
+        ("hep_days_done", "every fourth or fifth day", {"hep_days_done": Between(1, 2)}),
+        ("hep_days_done", "about 12 days in the month", {"hep_days_done": Between(2, 3)}),
+        ("hep_days_prescribed", "every 48 hours", {"hep_days_prescribed": Between(3, 4)}),
+        ("hep_days_done", "mon-thu", {"hep_days_done": 4}),
+        # Then against now, usual against one week, wanted against done.
+        ("hep_days_done", "was doing 6, these days 2", {"hep_days_done": 2}),
+        ("hep_days_done", "good until august, nothing since", {"hep_days_done": 0}),
+        ("hep_days_done", "every day last week but normally 3", {"hep_days_done": 3}),
+        ("hep_days_done", "aiming for 6, at 4 so far", {"hep_days_done": 4}),
+        ("hep_days_done", "usually four", {"hep_days_done": 4}),
+        ("hep_days_done", "used to do every day", {}),
+        # How often a day says less than on which days.
+        ("hep_days_done", "twice a day but only monday to thursday", {"hep_days_done": 4}),
+        ("hep_days_done", "no fewer than five", {"hep_days_done": 5}),
+        ("hep_days_done", "4 no wait 5", {"hep_days_done": 5}),
+        # No number is said.
+        ("hep_days_done", "it varies a lot", {}),
+        ("hep_days_done", "i swim every day instead", {}),
+        ("hep_days_prescribed", "as often as i can", {}),
+        ("hep_days_prescribed", "wasnt told how many", {}),
     ],
 )
 def test_reads_exactly(reader: Reader, question: str | None, text: str, answers: dict[str, Any]) -> None:

@@ -91,17 +91,16 @@ def test_a_settled_doubt_is_handed_on(reader: Reader, text: str, doubt: tuple[st
 
 
 @pytest.mark.parametrize(
-    ("text", "question", "guess", "intent"),
+    ("text", "question", "intents"),
     [
-        ("7", "pain_now", "frustrated", None),
-        ("it is pointless, no better", "progress", "frustrated", None),
-        ("is there parking", "pain_now", "out_of_scope", "out_of_scope"),
-        ("who are you people", "sleep", "ask_faq", "ask_faq"),
-        ("gibberish blah", "sleep", None, None),
-        ("gibberish blah", "sleep", "answer", None),
+        ("7", "pain_now", {None}),
+        ("it is pointless, no better", "progress", {None}),
+        ("is there parking", "pain_now", {"ask_faq", "out_of_scope"}),
+        ("who are you people", "sleep", {"ask_faq"}),
+        ("gibberish blah", "sleep", {None}),
     ],
 )
-def test_what_answers_is_an_answer_else_the_guess_stands(
-    reader: Reader, text: str, question: str, guess: str | None, intent: str | None
+def test_what_answers_is_an_answer_and_a_question_is_not(
+    reader: Reader, text: str, question: str, intents: set[str | None]
 ) -> None:
-    assert reader.read(text, question, guess, 0.9).intent == intent
+    assert reader.read(text, question).intent in intents

@@ -152,6 +152,31 @@ from plateau.understanding import Reader
         ("pain_start", "unbearable", {"pain_start": 10}),
         ("pain_now", "it hurts like a 7 when i walk but sat here its a 3", {"pain_now": 3, "pain_worst": 7}),
         ("pain_now", "3, down from 7", {"pain_now": 3, "pain_start": 7}),
+        # One score told by another.
+        ("pain_now", "two less than when i started, which was 7", {"pain_now": 5, "pain_start": 7}),
+        ("pain_start", "3 points worse than now, now im a 4", {"pain_start": 7, "pain_now": 4}),
+        ("pain_start", "double what it is, its 3 now", {"pain_start": 6, "pain_now": 3}),
+        ("pain_now", "half of what it was, it was 8", {"pain_now": 4}),
+        ("pain_now", "down from 8 to 5", {"pain_now": 5}),
+        ("pain_now", "the same 6 as on day one", {"pain_now": 6, "pain_start": 6}),
+        # Limits, denials, corrections.
+        ("pain_worst", "never goes past 6", {"pain_worst": 6}),
+        ("pain_now", "no more than 3", {"pain_now": 3}),
+        ("pain_worst", "not a ten but close", {"pain_worst": 9}),
+        ("pain_start", "not 9 but 7", {"pain_start": 7}),
+        ("pain_now", "3 no wait 4", {"pain_now": 4}),
+        # Other scales, halves, voice typing.
+        ("pain_now", "4 out of 5", {"pain_now": 8}),
+        ("pain_now", "6 1/2", {"pain_now": 7}),
+        ("pain_now", "in the sevens", {"pain_now": 7}),
+        ("pain_now", "tree out of ten", {"pain_now": 3}),
+        # Words before the numbers, or after them; how it mostly is; with tablets.
+        ("pain_worst", "bad days 8 good days 3", {"pain_worst": 8}),
+        ("pain_worst", "4 now but the worst was 7", {"pain_worst": 7, "pain_now": 4}),
+        ("pain_worst", "sunday 8 tuesday 6", {"pain_worst": 8}),
+        ("pain_worst", "running 8, sitting 1", {"pain_worst": 8}),
+        ("pain_now", "6, and 3 after my tablets", {"pain_now": 6}),
+        ("pain_now", "im 8 out of 10 good", {}),
     ],
 )
 def test_reads_exactly(reader: Reader, question: str | None, text: str, answers: dict[str, Any]) -> None:

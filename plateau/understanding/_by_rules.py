@@ -1,0 +1,187 @@
+"""What the rules alone read from a message: answers to the question asked, to its neighbours, and volunteered ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from . import _age, _choices, _digressions, _durations, _free, _frequency, _numbers, _sets
+from ._lexicon import lexicons, phrase_groups
+from ._text import Text
+
+Doubts = list[tuple[str, str]]
+Found = tuple[dict[str, Any], Doubts]
+
+SCREEN = "red_flags"
+CHOICES = (
+    "for_whom", "pregnancy", "side", "onset", "joint_replacement", "diagnosis_fit", "progress", "effort", "sleep",
+    "nutrition", "stress", "mood", "confidence", "smoking", "pain_spread", "night_pain", "told_therapist",
+)  # fmt: skip
+# Asked by the conversation, not part of the answer record.
+CONVERSATION = ("country", "consent", "review")
+SETS = (
+    "hep_barriers",
+    "session_response",
+    "treatment_type",
+    "conditions",
+    "medicines",
+    "pain_quality",
+    "mechanical",
+    "tried",
+)
+UNSURE = {"onset": "unsure", "diagnosis_fit": "unsure"}
+# Decisions that a word in passing must not take.
+DECISIONS = ("consent", "review")
+# What a message may answer besides the question asked, when that question was answered: its near neighbours only.
+NEIGHBOURS = {
+    "body_region": ("side",),
+    "side": ("body_region",),
+    "for_whom": ("country",),
+    "country": ("for_whom",),
+    "age_band": ("body_region", "side"),
+    "hurts_at": ("side",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message, the question just asked, the day it is, and the judge of how its words are meant."""
+
+    text: Text
+    question: str | None
+    today: date
+    judge: _sets.Judge
+
+    @property
+    def plain(self) -> str:
+        return self.text.plain
+
+
+def asked(message: Message) -> Found:
+    """Return what a message answers to the question asked, and the doubts to say back."""
+    question = message.question
+    if question is None or question not in READERS:
+        return {}, []
+    return READERS[question](message, question)
+
+
+def _screen(message: Message, question: str) -> Found:
+    groups = phrase_groups("_screen")
+    if groups.find_group("unsure", message.plain):
+        return {}, [(SCREEN, "unsure")]
+    denied = groups.find_group("no", message.plain)
+    if _choices.yes_or_no(message.plain) is False or (denied and _choices.is_the_point(message.plain, denied.span())):
+        return {SCREEN: []}, []
+    return {}, [(SCREEN, "yes")] if _choices.yes_or_no(message.plain) else []
+
+
+def _pain(message: Message, question: str) -> Found:
+    answers, doubts = _numbers.read_pain(message.plain, question)
+    return dict(answers), doubts
+
+
+def _days(message: Message, question: str) -> Found:
+    answers, doubts = _frequency.read_days(message.plain, question)
+    return dict(answers), doubts
+
+
+def _time(message: Message, question: str) -> Found:
+    answers, doubts = _durations.read_time(message.plain, question, message.today)
+    return dict(answers), doubts
+
+
+def _choice(message: Message, question: str) -> Found:
+    if question in DECISIONS and not _choices.decides(message.plain, question):
+        return {}, []
+    if question in UNSURE and _digressions.whole_digression(message.plain) == "dont_know":
+        return {question: UNSURE[question]}, []
+    value = _choices.read_choice(message.plain, question)
+    return ({question: value} if value else {}), []
+
+
+def _region(message: Message, question: str) -> Found:
+    matches = lexicons()["body_region"].asked.find(message.plain)
+    value = _choices.pick_region(message.plain, matches)
+    return ({question: value} if value else {}), []
+
+
+def _age_band(message: Message, question: str) -> Found:
+    value = _age.read_age(message.plain, message.today)
+    return ({question: value} if value else {}), []
+
+
+def _set(message: Message, question: str) -> Found:
+    values = _sets.read_set(message.plain, question, message.judge)
+    return ({question: values} if values else {}), []
+
+
+def _free_text(message: Message, question: str) -> Found:
+    value = _free.read_free(message.text, question)
+    return ({question: value} if value else {}), []
+
+
+def _activities(message: Message, question: str) -> Found:
+    found = _free.read_activities(message.text)
+    return ({question: found} if found else {}), []
+
+
+# "should i get an mri" is no answer to what was tried; "is it a 7?" may be one to how bad the pain is.
+NOT_FROM_QUESTIONS = frozenset((*CHOICES, *SETS, "body_region", "hurts_at", "age_band"))
+
+READERS: Mapping[str, Callable[[Message, str], Found]] = {
+    SCREEN: _screen,
+    "age_band": _age_band,
+    "activities": _activities,
+    **dict.fromkeys(_numbers.PAIN, _pain),
+    **dict.fromkeys(_frequency.DAYS, _days),
+    **dict.fromkeys(_durations.TIME, _time),
+    **dict.fromkeys((*CHOICES, *CONVERSATION), _choice),
+    **dict.fromkeys(("body_region", "hurts_at"), _region),
+    **dict.fromkeys(SETS, _set),
+    **dict.fromkeys(_free.TEXTS, _free_text),
+}
+
+
+def also(message: Message, answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a message that answered its question says of the near neighbours of it."""
+    question = message.question or ""
+    found: dict[str, Any] = {}
+    for neighbour in NEIGHBOURS.get(question, ()):
+        value = _choices.volunteered_choice(message.plain, neighbour)
+        if value:
+            found[neighbour] = value
+    if question in (*CHOICES, *SETS) and question != "for_whom":
+        visits = _durations.count_visits(message.plain, strict=True)
+        if visits is not None:
+            found["sessions"] = visits
+    if question == "diagnosis_given":
+        matches = lexicons()["body_region"].unasked.find(message.plain)
+        if matches and phrase_groups("_regions").find_group("stressed", message.plain):
+            found["body_region"] = _choices.pick_region(message.plain, matches)
+    return found
+
+
+def volunteered(message: Message) -> dict[str, Any]:
+    """Return the answers that a message gives unasked, each tied to words that name what it is about."""
+    plain, answers = message.plain, dict[str, Any]()
+    matches = lexicons()["body_region"].unasked.find(plain)
+    region = _choices.pick_region(plain, matches) if matches else None
+    if region:
+        answers["body_region"] = region
+    for name in CHOICES:
+        value = _choices.volunteered_choice(plain, name)
+        if value:
+            answers[name] = value
+    for name in SETS:
+        values = _sets.volunteered_set(plain, name, message.judge)
+        if values:
+            answers[name] = values
+    answers.update(_durations.volunteered_time(plain, message.today))
+    answers.update(_frequency.volunteered_days(plain))
+    answers.update(_numbers.volunteered_pain(plain))
+    age = _age.volunteered_age(plain)
+    if age and message.question in (None, "for_whom"):
+        answers["age_band"] = age
+    return answers

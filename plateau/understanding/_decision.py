@@ -1,0 +1,243 @@
+"""Decides what a message is: an answer to the question asked, other answers, or a digression."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from . import _by_rules, _digressions, _free
+from ._by_rules import CHOICES, SCREEN, SETS, UNSURE, Doubts, Message
+from ._learned import Learned
+from ._lexicon import lexicons, phrase_groups
+from ._text import Text
+
+# The decision between the digressions and an answer; the other decisions are named by their question.
+INTENT = "intent"
+ANSWER = "answer"
+# A value that stands for "the words answer something else".
+NOTHING = "-"
+# Questions whose answers the reader also learns from examples: what is said of these has no end.
+LEARNED = frozenset((*CHOICES, *SETS))
+
+# How likely a value must be to be taken; below, it is better asked again.
+LIKELY = 0.5
+LIKELIEST = 0.3
+# How likely a value must be to stand against a likelier digression.
+SURE_OF_VALUE = 0.9
+# How much likelier a digression than an answer must be where any words may be the answer.
+SURE = 0.6
+
+Decided = tuple[dict[str, Any], str | None, Doubts]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A message with what the rules see in it; the cues are what examples are judged by besides their words."""
+
+    message: Message
+    learned: Learned | None = None
+    _judged: dict[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def plain(self) -> str:
+        return self.message.plain
+
+    @cached_property
+    def asked(self) -> tuple[dict[str, Any], Doubts]:
+        """What the rules read as the answer to the question asked."""
+        return _by_rules.asked(self.message)
+
+    @cached_property
+    def whole(self) -> str | None:
+        return _digressions.whole_digression(self.plain)
+
+    @cached_property
+    def partial(self) -> str | None:
+        return _digressions.partial_digression(self.plain)
+
+    @cached_property
+    def asks(self) -> bool:
+        return _digressions.is_question(self.plain)
+
+    @cached_property
+    def intent_cues(self) -> dict[str, float]:
+        """What the rules see that bears on digression or answer."""
+        cues = {
+            f"whole {self.whole}": self.whole is not None,
+            f"partial {self.partial}": self.partial is not None,
+            "asks": self.asks,
+            "asks to know": _digressions.asks_to_know(self.plain),
+            "question mark": self.plain.endswith("?"),
+            "corrects": _digressions.correction(self.plain) is not None,
+            "reads": bool(self.asked[0]),
+            f"asked {_kind(self.message.question)}": True,
+            f"asked {_kind(self.message.question)} and reads": bool(self.asked[0]),
+        }
+        return {cue: 1.0 for cue, holds in cues.items() if holds}
+
+    @cached_property
+    def answer_cues(self) -> dict[str, float]:
+        """What the rules see that bears on the value of the answer."""
+        question = self.message.question
+        if question not in LEARNED:
+            return {}
+        read = self.asked[0].get(question)
+        values = read if isinstance(read, list) else [] if read is None else [read]
+        said = {match.value for match in lexicons()[question].asked.find(self.plain)}
+        return {**{f"says {v}": 1.0 for v in said}, **{f"reads {v}": 1.0 for v in values or ("nothing",)}}
+
+    @cached_property
+    def intent(self) -> Mapping[str, float]:
+        """How likely each intent is; empty without a model."""
+        return self._judge(INTENT, self.intent_cues)
+
+    @cached_property
+    def values(self) -> Mapping[str, float]:
+        """How likely each value of the question asked is; empty without a model or examples."""
+        return self._judge(self.message.question or "", self.answer_cues)
+
+    def _judge(self, head: str, cues: Mapping[str, float]) -> Mapping[str, float]:
+        if self.learned is None or not self.learned.knows(head):
+            return {}
+        return self.learned.judge(head, self._features, cues)
+
+    @cached_property
+    def _features(self) -> Any:
+        return self.learned.features(self.plain) if self.learned else None
+
+
+def _kind(question: str | None) -> str:
+    return "nothing" if question is None else "words" if question in (*_free.TEXTS, "activities") else question
+
+
+def decide(seen: Seen) -> Decided:
+    """Return the answers of a message, the digression if it is one, and the doubts to say back."""
+    message, plain, question = seen.message, seen.plain, seen.message.question
+    if not plain:
+        return {}, None, []
+    if seen.whole and not _answers_after_all(seen, seen.whole):
+        return _set_aside(question, seen.whole), seen.whole, []
+    mended = _correction(seen)
+    if mended:
+        return mended
+    guess, sure = _guess(seen)
+    if question in _free.TEXTS or question == "activities":
+        return _own_words(seen, guess, sure)
+    if question in LEARNED and seen.values:
+        return _by_examples(seen, guess, sure)
+    if question in _by_rules.NOT_FROM_QUESTIONS and _digressions.asks_to_know(plain):
+        asked_of = seen.partial or guess or "ask_faq"
+        return _set_aside(question, asked_of), asked_of, []
+    answers, doubts = seen.asked
+    if not answers and not (seen.asks or seen.partial in _CLOSED):
+        answers = _by_rules.volunteered(message)
+    elif answers and seen.asks and seen.partial not in (None, "dont_know"):
+        answers, doubts = {}, []
+    elif answers:
+        answers = {**_by_rules.also(message, answers), **answers}
+    if answers:
+        return answers, None, doubts
+    aside = seen.partial or guess or ("ask_faq" if seen.asks else None)
+    return _set_aside(question, aside), aside, doubts
+
+
+def _own_words(seen: Seen, guess: str | None, sure: float) -> Decided:
+    """Keep the patient's own words unless they are plainly something else."""
+    question, partial = seen.message.question, seen.partial
+    if (partial and partial != "dont_know") or (guess and (seen.asks or sure > SURE)) or seen.plain.endswith("?"):
+        digression = partial or guess or "ask_faq"
+        return _set_aside(question, digression), digression, []
+    answers, doubts = seen.asked
+    answers = {**_by_rules.also(seen.message, answers), **answers}
+    return answers, (None if answers else partial or guess), doubts
+
+
+def _by_examples(seen: Seen, guess: str | None, sure: float) -> Decided:
+    """Weigh the likeliest value of the question asked against the likeliest digression."""
+    question = str(seen.message.question)
+    read = _likely(seen, question)
+    best = max(seen.values.values())
+    if guess and sure > 0 and best < SURE_OF_VALUE:
+        return _set_aside(question, guess), guess, []
+    if not read:
+        answers = {} if guess or seen.asks or seen.partial in _CLOSED else _by_rules.volunteered(seen.message)
+        return answers or _set_aside(question, guess), None if answers else guess, []
+    return {**_by_rules.also(seen.message, {question: read}), question: read}, None, []
+
+
+def _likely(seen: Seen, question: str) -> str | list[str] | None:
+    """Return the value, or for a set the values, likely enough to be taken; None where none is."""
+    ranked = sorted(seen.values, key=lambda value: -seen.values[value])
+    if ranked[0] == NOTHING:
+        return None
+    if question in CHOICES:
+        return ranked[0] if seen.values[ranked[0]] >= LIKELIEST else None
+    taken = [value for value in ranked if seen.values[value] >= LIKELY and value != NOTHING]
+    if not taken and seen.values[ranked[0]] >= LIKELIEST:
+        taken = ranked[:1]
+    return [value for value in taken if value != "none"] or taken or None
+
+
+def _guess(seen: Seen) -> tuple[str | None, float]:
+    """Return the likeliest intent, None where it is an answer, and how much likelier than an answer it is."""
+    if not seen.intent:
+        return None, 0.0
+    best = max(seen.intent, key=lambda name: seen.intent[name])
+    return (None if best == ANSWER else best), seen.intent[best] - seen.intent[ANSWER]
+
+
+# Digressions that volunteer nothing, however their words look.
+_CLOSED = (
+    "privacy",
+    "medication_question",
+    "diagnosis_request",
+    "ask_why",
+    "out_of_scope",
+    "human",
+    "go_back",
+    "restart",
+    "stop",
+    "skip",
+)
+
+
+def _answers_after_all(seen: Seen, whole: str) -> bool:
+    """Tell whether what looks like small talk or not knowing answers the question asked."""
+    question = seen.message.question
+    if whole == "dont_know":
+        return question in UNSURE
+    if (
+        whole not in ("affirm", "deny", "human", *(("skip",) if question in _by_rules.DECISIONS else ()))
+        or question is None
+    ):
+        return False
+    answers, doubts = seen.asked
+    # A bare yes to a safety list answers nothing yet, but it is no small talk either.
+    return bool(answers or doubts)
+
+
+def _set_aside(question: str | None, digression: str | None) -> dict[str, Any]:
+    """Return the answer that a digression leaves: skipped or unknown, else nothing."""
+    state = {"skip": "skipped", "dont_know": "unknown"}.get(digression or "")
+    return {question: state} if state and question and question != SCREEN and question in _by_rules.READERS else {}
+
+
+def _correction(seen: Seen) -> Decided | None:
+    message = seen.message
+    found = _digressions.correction(message.plain)
+    if found is None:
+        return None
+    rest, firm = found
+    asked, _ = seen.asked
+    named = [m.value for m in phrase_groups("_corrections").find(message.plain)]
+    if asked and not (firm and named and message.question not in named):
+        return None
+    for question in named:
+        answers, _ = _by_rules.READERS[question](
+            Message(Text(rest, rest), question, message.today, message.judge), question
+        )
+        if question in answers:
+            return {question: answers[question]}, "correct_answer", []
+    return ({}, "correct_answer", []) if firm else None
