@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -132,6 +133,11 @@ def read_time(plain: str, question: str, today: date) -> tuple[Answers, Doubts]:
         _by_rate(plain, spans, question, answers, doubts)
     if question not in answers and not spans:
         _without_unit(plain, question, answers, doubts)
+    if question != SURGERY:
+        # The operation that a time is counted from need not be the recent one that its own question is about.
+        answers.pop(SURGERY, None)
+    if (visits := answers.get("sessions")) is not None:
+        answers["sessions"] = math.ceil(visits)
     return answers, doubts
 
 
@@ -154,8 +160,8 @@ def _lengths(plain: str, spans: list[Span], question: str) -> tuple[Answers, Dou
     asked = question if question in WEEKS else "weeks_in_pt"
     if len(spans) == 1 and question in WEEKS and question != SURGERY:
         if spans[0].role != "asked" and phrase_groups("_time").find_group("since_surgery", plain):
-            # "since the op in june": one date is the answer and the surgery.
-            return dict.fromkeys((question, SURGERY), tidy(spans[0].weeks)), doubts
+            # "since the op in june": the operation is where the answer is counted from.
+            return {question: tidy(spans[0].weeks)}, doubts
         lone = {"weeks_in_pt": ("weeks_with_problem",), "unchanged_weeks": WEEKS}.get(question, ())
         if spans[0].role in (*lone, *(("ignore",) if question == "unchanged_weeks" else ())):
             spans = [replace(spans[0], role=question)]

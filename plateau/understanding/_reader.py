@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from . import _sets
-from ._by_rules import SCREEN, Message
+from ._by_rules import SCREEN, Message, asked
 from ._decision import Seen, decide
 from ._learned import Learned
 from ._lexicon import lexicons, phrase_groups, spelling, vocabulary
@@ -59,7 +59,7 @@ class Reader:
 
     def read(self, text: str, question: str | None = None, known: Mapping[str, Any] | None = None) -> Reading:
         """Return what `text` says, asked `question`; `known` are the answers so far. Never raises."""
-        flags = tuple(self._listen(clean(text), known))
+        flags = self._listen(clean(text), known, asked=question == SCREEN)
         answers, intent, doubts = decide(self.seen(text, question))
         return Reading(answers, intent, flags, tuple(doubts))
 
@@ -69,6 +69,10 @@ class Reader:
         plain = plain_words(raw, self._shorthand, self._mend)
         message = Message(Text(raw, plain), question, self._today or date.today(), self._context(plain))
         return Seen(message, self._learned)
+
+    def beside(self, text: str, question: str) -> Any:
+        """Return the answer to a question that was shown but not the one asked, by the rules alone; None where none."""
+        return asked(self.seen(text, question).message)[0].get(question)
 
     def named(self, text: str) -> str | None:
         """Return the question that a message names, as in "change my sleep answer"; None where it names none."""

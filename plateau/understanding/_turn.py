@@ -89,7 +89,7 @@ def _beside(reader: Reader, text: str, question: str, held: Mapping[str, Any]) -
     """Return what the message answers of the questions shown on the same screen as the one it did not answer."""
     for name in screen(held, question).questions:
         if name != question and QUESTIONS[name].kind in READ_BESIDE:
-            value = reader.read(text, name).answers.get(name)
+            value = reader.beside(text, name)
             if value is not None:
                 return {name: value}
     return {}

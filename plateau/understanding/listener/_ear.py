@@ -19,7 +19,7 @@ DANGER, FLAG, TIER = "danger", "flag", "tier"
 # From how likely a danger is it said, though no rule fired; below how likely a rule's alarm is taken back. An emergency that
 # a rule heard is taken back only where the words are all but certainly harmless.
 ALARM = {"within_days": 0.75, "same_day": 0.75, "emergency": 0.6}
-DOUBT = {"within_days": 0.4, "same_day": 0.4, "emergency": 0.2}
+DOUBT = {"within_days": 0.2, "same_day": 0.2, "emergency": 0.12}
 EMERGENCY = 0.5
 # A second red flag in the same message must be this likely beside the first.
 ALSO = 0.6
@@ -49,15 +49,15 @@ class Ear:
         return cls(Learned.load(folder))
 
     def weigh(
-        self, text: str, words: Sequence[Word], heard: Sequence[Heard], cues: Mapping[str, float]
+        self, text: str, words: Sequence[Word], heard: Sequence[Heard], cues: Mapping[str, float], asked: bool
     ) -> Iterator[Heard]:
-        """Yield the red flags of a message, given what the rules heard and found in it."""
+        """Yield the red flags of a message, given what the rules heard and found in it; none is doubted when `asked`."""
         stretch, danger = max(
             ((part, self._danger(part, cues)) for part in _stretches(words)),
             key=lambda pair: pair[1],
             default=((), 0.0),
         )
-        yield from (flag for flag in heard if danger >= DOUBT[flag.tier])
+        yield from (flag for flag in heard if asked or danger >= DOUBT[flag.tier])
         if danger >= min(ALARM.values()):
             named = {flag.id: TIERS.index(flag.tier) for flag in heard}
             for flag, tier in self._flags(stretch, cues):

@@ -38,12 +38,14 @@ class Listener:
         self._judge = judge
         self._nlp = nlp()
 
-    def listen(self, text: str, known: Mapping[str, Any] | None = None) -> tuple[Heard, ...]:
+    def listen(self, text: str, known: Mapping[str, Any] | None = None, *, asked: bool = False) -> tuple[Heard, ...]:
         """Return the red flags in `text`, most urgent first. `known` are answers so far; they sharpen combinations.
+
+        `asked`: a safety list was just asked, so what a rule hears is not doubted.
 
         Never raises on any text.
         """
-        return _listen(self._rules, text, known or {}, self._judge_of, self._ear)
+        return _listen(self._rules, text, known or {}, self._judge_of, self._ear, asked)
 
     def seen(self, text: str) -> tuple[str, dict[str, float]]:
         """Return the words of `text` as they are matched, and what the rules find in it: what the ear learns from."""
@@ -81,7 +83,7 @@ def listen_plainly(text: str, known: Mapping[str, Any] | None = None) -> tuple[H
     little, and hears every emergency that `Listener` hears.
     """
     rules = load_rules()
-    return _listen(rules, text, known or {}, lambda words: _plain_judge(words, rules.denials), None)
+    return _listen(rules, text, known or {}, lambda words: _plain_judge(words, rules.denials))
 
 
 def _plain_judge(words: Sequence[Word], denials: frozenset[tuple[str, ...]]) -> Judge:
@@ -100,14 +102,19 @@ def _plain_judge(words: Sequence[Word], denials: frozenset[tuple[str, ...]]) -> 
 
 
 def _listen(
-    rules: RuleSet, text: str, known: Mapping[str, Any], judge_of: Callable[[Sequence[Word]], Judge], ear: Ear | None
+    rules: RuleSet,
+    text: str,
+    known: Mapping[str, Any],
+    judge_of: Callable[[Sequence[Word]], Judge],
+    ear: Ear | None = None,
+    asked: bool = False,
 ) -> tuple[Heard, ...]:
     best: dict[str, Heard] = {}
     words = split(text)
     for start in range(0, max(1, len(words) - _OVERLAP), _CHUNK - _OVERLAP):
         chunk = words[start : start + _CHUNK]
         found = _Found(rules, text, chunk, known, judge_of)
-        for heard in ear.weigh(text, chunk, found.heard, found.cues) if ear else found.heard:
+        for heard in ear.weigh(text, chunk, found.heard, found.cues, asked) if ear else found.heard:
             if heard.id not in best or TIERS.index(heard.tier) > TIERS.index(best[heard.id].tier):
                 best[heard.id] = heard
     return tuple(sorted(best.values(), key=lambda heard: (-TIERS.index(heard.tier), FLAGS.index(heard.id))))
