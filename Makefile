@@ -1,5 +1,5 @@
 # The two commands of the README are `make serve` and `make test`.
-.PHONY: help serve test setup lock check benchmark transcripts
+.PHONY: help serve test setup lock check benchmark transcripts evaluate
 
 help:
 	@echo "make serve   set up, train and serve the bot with its page on http://127.0.0.1:8080"
@@ -8,6 +8,7 @@ help:
 	@echo "make check   only the quick checks: style, types, imports"
 	@echo "make lock    renew the lock files from pyproject.toml"
 	@echo "make benchmark    measure a turn against a stock Rasa bot, into docs/benchmarks.md"
+	@echo "make evaluate     score the reading of labelled messages, into docs/evaluation.md"
 	@echo "make transcripts  play four talks over HTTP, into docs/transcripts"
 
 serve: setup
@@ -32,3 +33,6 @@ benchmark: setup
 
 transcripts: setup
 	@.venv/bin/python scripts/transcripts.py
+
+evaluate: setup
+	@.venv/bin/python scripts/evaluate.py

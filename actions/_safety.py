@@ -10,7 +10,7 @@ from rasa_sdk.events import EventType, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions._state import answers_of, numbers, texts
-from plateau.protocol import STOPPING_TEXTS, red_flags, safety_texts
+from plateau.protocol import STOPPING_TEXTS, awaits_direct_question, red_flags, safety_texts
 
 
 def reported(tracker: Tracker) -> list[dict[str, Any]]:
@@ -20,8 +20,11 @@ def reported(tracker: Tracker) -> list[dict[str, Any]]:
 
 def unanswered(tracker: Tracker) -> list[dict[str, Any]]:
     """Return what an emergency list left unanswered stands for: one thing to be seen today."""
-    flags = red_flags(answers_of(tracker))
-    open_ones = any(flag["state"] == "unknown" and flag["tier"] == "emergency" for flag in flags)
+    answers = answers_of(tracker)
+    open_ones = any(
+        flag["state"] == "unknown" and flag["tier"] == "emergency" and not awaits_direct_question(answers, flag)
+        for flag in red_flags(answers)
+    )
     return [{"id": "unanswered", "tier": "same_day"}] if open_ones else []
 
 
@@ -37,7 +40,7 @@ def tell_new_flags(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[E
     # One turn may pass here twice, before and after the form's validation: remember at once.
     marks = [*told, *map(_mark, new)]
     tracker.slots["told_flags"] = marks
-    return [SlotSet("told_flags", marks)]
+    return [SlotSet("told_flags", marks), SlotSet("just_told", [flag["id"] for flag in new])]
 
 
 def messages(flags: Sequence[Mapping[str, Any]]) -> list[str]:

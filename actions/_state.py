@@ -63,5 +63,23 @@ def notes(values: Mapping[str, Any]) -> str:
     return "; ".join(f"{labels[name]}: {spoken(name, value, words)}" for name, value in values.items())
 
 
+def put_down(values: Mapping[str, Any]) -> str:
+    """Return numbers as they are said back: "5 for now and 9 for the worst"."""
+    words = texts()
+    said = [
+        words.get(f"questions.{name}.noted", value=spoken(name, value, words))
+        if words.has(f"questions.{name}.noted")
+        else notes({name: value})
+        for name, value in sorted(values.items(), key=lambda entry: list(QUESTIONS).index(entry[0]))
+    ]
+    return said[0] if len(said) == 1 else words.get("plan.list", items=", ".join(said[:-1]), last=said[-1])
+
+
+def which_end(tracker: Tracker) -> str | None:
+    """Return the question that the latest message answered on an upside-down scale, or None."""
+    name: str | None = entities_of(tracker).get("upside_down")
+    return name
+
+
 def slots(values: Iterable[tuple[str, Any]]) -> list[EventType]:
     return [SlotSet(name, value) for name, value in values]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from rasa_sdk import Action, Tracker
@@ -11,10 +12,21 @@ from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.types import DomainDict
 
 from actions._safety import reported, say, tell_new_flags
-from actions._state import answered, answers_of, notes, numbers, slots, stage_of, texts
-from plateau.protocol import QUESTIONS, InvalidAnswer, previous_question, red_flags, validate
+from actions._state import answered, answers_of, intent_of, notes, numbers, slots, stage_of, texts, which_end
+from actions.forms import answer_buttons, ways_out
+from plateau.protocol import (
+    QUESTIONS,
+    InvalidAnswer,
+    Question,
+    previous_question,
+    red_flags,
+    taken_back,
+    validate,
+)
 
 FAILED_READINGS_BEFORE_HELP = 2
+UNKNOWN_TOPIC, WHO_I_AM = "general", "are_you_a_person"
+MOST_EXAMPLES = 4
 
 
 class Begin(Action):  # type: ignore[misc]
@@ -54,7 +66,10 @@ class Clarify(Action):  # type: ignore[misc]
         if not tracker.active_loop_name:
             if again := _made_void(tracker, events):
                 return again
-            dispatcher.utter_message(response=_HINTS.get(stage, "utter_nothing_asked"))
+            aside = intent_of(tracker) == "out_of_scope"
+            dispatcher.utter_message(
+                response="utter_out_of_scope" if aside else _HINTS.get(stage, "utter_nothing_asked")
+            )
             return events
         noted, wrong = _sorted_out(answered(tracker))
         if noted:
@@ -65,7 +80,9 @@ class Clarify(Action):  # type: ignore[misc]
         if tracker.get_slot("requested_slot") == "safety_mood":
             # Whatever was meant: nobody is left without a number here.
             say(dispatcher, tracker, "mental_health")
-        return [*slots(wrong.items()), *_failed(dispatcher, tracker)]
+        first = "utter_out_of_scope" if intent_of(tracker) == "out_of_scope" else "utter_not_understood"
+        # The question that follows an upside-down scale says which end is which; that is help enough for once.
+        return [*slots(wrong.items()), *failed(dispatcher, tracker, None if which_end(tracker) else first)]
 
 
 def _made_void(tracker: Tracker, events: list[EventType]) -> list[EventType]:
@@ -90,11 +107,36 @@ def _sorted_out(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, None]]
     return noted, wrong
 
 
-def _failed(dispatcher: CollectingDispatcher, tracker: Tracker) -> list[EventType]:
-    failures = (tracker.get_slot("failed_readings") or 0) + 1
-    helped = failures >= FAILED_READINGS_BEFORE_HELP
-    dispatcher.utter_message(response="utter_offer_help" if helped else "utter_not_understood")
+def _failures(tracker: Tracker) -> int:
+    return (tracker.get_slot("failed_readings") or 0) + 1
+
+
+def failed(dispatcher: CollectingDispatcher, tracker: Tracker, first: str | None) -> list[EventType]:
+    """Help after a reading that failed: first with `first`, then with examples, then with a way out."""
+    failures = _failures(tracker)
+    question = QUESTIONS.get(tracker.get_slot("requested_slot"))
+    if question is None:
+        dispatcher.utter_message(response="utter_not_understood")
+    elif failures > FAILED_READINGS_BEFORE_HELP:
+        dispatcher.utter_message(response=_WAYS_OUT[question.required], buttons=ways_out(question))
+    elif failures == FAILED_READINGS_BEFORE_HELP:
+        dispatcher.utter_message(response="utter_explain", notes=_examples(question), buttons=answer_buttons(question))
+    elif first:
+        dispatcher.utter_message(response=first)
     return [SlotSet("failed_readings", failures)]
+
+
+# What cannot be skipped offers a person only.
+_WAYS_OUT = {True: "utter_offer_person", False: "utter_offer_help"}
+
+
+def _examples(question: Question) -> str:
+    """Return how a question can be answered: by its own options, or by examples of its kind."""
+    words = texts()
+    own = words.tree(f"questions.{question.id}").get("options", {})
+    titles = '", "'.join(own[value] for value in list(question.values)[:MOST_EXAMPLES])
+    kind = "choice" if question.single else question.unit or question.kind
+    return words.get(f"questions.examples.{kind}", options=titles)
 
 
 class ExplainWhy(Action):  # type: ignore[misc]
@@ -124,7 +166,7 @@ class GoBack(Action):  # type: ignore[misc]
             dispatcher.utter_message(response="utter_start_of_questions")
             return []
         dispatcher.utter_message(response="utter_went_back")
-        return _reopen(before, tracker)
+        return _reopen([before], tracker)
 
 
 class Correct(Action):  # type: ignore[misc]
@@ -138,18 +180,22 @@ class Correct(Action):  # type: ignore[misc]
         given, wrong = _sorted_out(answered(tracker))
         if given:
             dispatcher.utter_message(response="utter_changed", notes=notes(given))
-            return [*events, *slots(wrong.items()), SlotSet("review", None), SlotSet("assessment", None)]
+            after = [("review", None), ("assessment", None), ("said_back", None)]
+            return [*events, *slots([*wrong.items(), *after])]
         question = tracker.get_slot("change")
         if question in QUESTIONS and question not in ("consent", "review"):
-            return [*events, *_reopen(question, tracker), SlotSet("change", None)]
+            return [*events, *_reopen([question], tracker), SlotSet("change", None)]
+        if said_back := tracker.get_slot("said_back"):
+            # "Change", said to what was just said back.
+            return [*events, *_reopen(said_back, tracker)]
         dispatcher.utter_message(response="utter_what_to_change")
         return events
 
 
-def _reopen(question: str, tracker: Tracker) -> list[EventType]:
-    before = {question: tracker.get_slot(question)}
-    cleared = [(name, None) for name in (question, "review", "last_asked", "assessment")]
-    return slots([*cleared, ("before", before)])
+def _reopen(questions: Sequence[str], tracker: Tracker) -> list[EventType]:
+    before = {question: tracker.get_slot(question) for question in questions}
+    cleared = [(name, None) for name in (*questions, "review", "last_asked", "assessment", "failed_readings")]
+    return slots([*cleared, ("said_back", None), ("before", before)])
 
 
 class Pause(Action):  # type: ignore[misc]
@@ -217,7 +263,7 @@ class RestartInterview(Action):  # type: ignore[misc]
         answers = answers_of(tracker)
         opened = [(name, None) for name in answers if name not in ("for_whom", "country", "consent", "red_flags")]
         forgotten = [(name, None) for name in ("last_asked", "failed_readings", "assessment", "before")]
-        kept = [flag for flag in red_flags(answers) if flag["state"] != "denied"]
+        kept = [flag for flag in red_flags(answers) if flag["state"] != "denied" or taken_back(flag)]
         return slots([*opened, *forgotten, ("red_flags", kept or None)])
 
 
@@ -230,6 +276,9 @@ class Human(Action):  # type: ignore[misc]
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[EventType]:
         if tracker.get_slot("stage") == "emergency":
             say(dispatcher, tracker, "after_emergency")
+        elif faq_topic(tracker.latest_message.get("text") or "") == WHO_I_AM:
+            # "Are you a person?" is answered before where to find one.
+            dispatcher.utter_message(text=texts().get(f"faq.{WHO_I_AM}.text"), id=f"faq.{WHO_I_AM}")
         dispatcher.utter_message(response="utter_human", **numbers(tracker))
         return []
 
@@ -247,6 +296,9 @@ class AnswerFaq(Action):  # type: ignore[misc]
             say(dispatcher, tracker, "same_day")
         topic = faq_topic(tracker.latest_message.get("text") or "")
         dispatcher.utter_message(text=texts().get(f"faq.{topic}.text"), id=f"faq.{topic}")
+        if topic == UNKNOWN_TOPIC and tracker.active_loop_name and tracker.get_slot("requested_slot") in QUESTIONS:
+            # What looked like a question may be an answer that was not understood: never a loop.
+            events = [*events, *failed(dispatcher, tracker, None)]
         return _made_void(tracker, events) or events
 
 
@@ -259,7 +311,7 @@ def faq_topic(text: str) -> str:
         for phrase in map(_plain, entry.get("match", ()))
         if phrase in plain
     ]
-    return max(found)[1] if found else "general"
+    return max(found)[1] if found else UNKNOWN_TOPIC
 
 
 def _plain(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 from rasa_sdk import Action, Tracker
@@ -12,7 +13,7 @@ from rasa_sdk.forms import FormValidationAction
 from rasa_sdk.types import DomainDict
 
 from actions._safety import tell_new_flags
-from actions._state import answered, answers_of, intent_of, notes, slots, texts
+from actions._state import answered, answers_of, entities_of, intent_of, notes, put_down, slots, texts, which_end
 from plateau.protocol import NO_ANSWER, QUESTIONS, SECTIONS, InvalidAnswer, Question, required, validate
 
 
@@ -43,12 +44,29 @@ class SectionForm(FormValidationAction, ABC):  # type: ignore[misc]
                 settled |= {name: None, "failed_readings": 1} if once_more else {name: _valid(name, value)}
         if any(value is not None for name, value in settled.items() if name in QUESTIONS):
             settled["failed_readings"] = None
+            if settled.get(asked) is not None:
+                # After an answer, "that" is no longer the red flag that was said before it.
+                settled["just_told"] = None
             corrected = {name: value for name, value in answered(tracker).items() if name != asked}
             if corrected and intent_of(tracker) == "correct_answer":
                 dispatcher.utter_message(response="utter_changed", notes=notes(corrected))
         # Only now: a list that is asked once more has not been left unanswered yet.
         tracker.slots.update(settled)
-        return [*slots(settled.items()), *tell_new_flags(dispatcher, tracker)]
+        told = tell_new_flags(dispatcher, tracker)
+        return [*slots(settled.items()), *told, *_say_back(dispatcher, tracker, settled)]
+
+
+def _say_back(dispatcher: CollectingDispatcher, tracker: Tracker, settled: Mapping[str, Any]) -> list[EventType]:
+    """Say once what was put down where the words left room for doubt, and how to change it."""
+    before = tracker.get_slot("said_back") or []
+    doubted = entities_of(tracker).get("doubts") or ()
+    # One turn may pass here twice, when the next section's form begins.
+    new = {name: settled[name] for name in doubted if settled.get(name) is not None and name not in before}
+    if new:
+        dispatcher.utter_message(response="utter_said_back", notes=put_down(new))
+        return [SlotSet("said_back", list(new))]
+    answered_since = any(value is not None for name, value in settled.items() if name in QUESTIONS)
+    return [SlotSet("said_back", None)] if before and answered_since and not doubted else []
 
 
 def _asked_once_more(name: str, value: Any, tracker: Tracker) -> bool:
@@ -78,9 +96,12 @@ class Ask(Action, ABC):  # type: ignore[misc]
         events = tell_new_flags(dispatcher, tracker)
         question = self.question
         again = tracker.get_slot("last_asked") == question.id
+        words = [texts().get(f"questions.{question.id}.{'retry' if again else 'ask'}"), *_listed(question)]
+        if which_end(tracker) == question.id:
+            words.insert(0, texts().get("questions.nprs.which_end"))
         dispatcher.utter_message(
-            text="\n".join([texts().get(f"questions.{question.id}.{'retry' if again else 'ask'}"), *_listed(question)]),
-            buttons=_buttons(question),
+            text="\n".join(words),
+            buttons=answer_buttons(question),
             id=f"{'retry' if again else 'ask'}.{question.id}",
             kind="question",
         )
@@ -95,11 +116,20 @@ def _listed(question: Question) -> list[str]:
     return [f"- {titles[value]}" for value in question.values]
 
 
-def _buttons(question: Question) -> list[dict[str, str]] | None:
+def answer_buttons(question: Question) -> list[dict[str, str]] | None:
+    """Return a button for each option of a choice."""
     if question.kind != "choice":
         return None
     titles = texts().tree(f"questions.{question.id}.options")
     return [{"title": titles[value], "payload": f'/answer{{"{question.id}": "{value}"}}'} for value in question.values]
+
+
+def ways_out(question: Question) -> list[dict[str, str]]:
+    """Return the buttons that leave a question: skip it, not know, talk to a person."""
+    titles = texts().tree("page.commands")
+    moves = [] if question.required else [("skip", "skipped"), ("dont_know", "unknown")]
+    leave = [{"title": titles[name], "payload": f'/{name}{{"{question.id}": "{value}"}}'} for name, value in moves]
+    return [*leave, {"title": titles["human"], "payload": "/human"}]
 
 
 # Rasa's action server finds actions as classes; there is one of each for every section and question of the protocol.

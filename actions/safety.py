@@ -12,9 +12,9 @@ from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.types import DomainDict
 
 from actions._safety import messages, reported, say
-from actions._state import answers_of, slots
+from actions._state import answered, answers_of, entities_of, slots, texts
 from actions.plan import assessed
-from plateau.protocol import QUESTIONS
+from plateau.protocol import CRISIS, DIRECT_QUESTION, QUESTIONS, settle
 
 
 class Emergency(Action):  # type: ignore[misc]
@@ -43,17 +43,41 @@ class _Settle(Action, ABC):  # type: ignore[misc]
     def text(self) -> str: ...
 
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[EventType]:
-        if tracker.get_slot("stage") != "emergency":
-            # Only what stopped the interview can be settled so; the rest is changed in the review.
+        settled = {flag["id"]: settle(flag, self.state, _words(flag)) for flag in _meant(tracker)}
+        if not settled:
             return []
-        say(dispatcher, tracker, self.text)
-        settled = [flag for flag in reported(tracker) if flag["tier"] == "emergency"]
-        held = {flag["id"]: flag for flag in tracker.get_slot("red_flags") or ()}
-        held |= {flag["id"]: {**flag, "state": self.state} for flag in settled}
-        given = {name: value for name, value in answers_of(tracker).items() if name in QUESTIONS}
-        lists = ((name, _without(name, value, held)) for name, value in given.items())
-        changed = [(name, value) for name, value in lists if value is not None]
-        return slots([*changed, ("red_flags", list(held.values())), ("last_asked", None), ("assessment", None)])
+        if any(flag["state"] == self.state for flag in settled.values()):
+            say(dispatcher, tracker, self.text)
+        held = {flag["id"]: flag for flag in tracker.get_slot("red_flags") or ()} | settled
+        # Heard again, it is said again.
+        told = [mark for mark in tracker.get_slot("told_flags") or () if mark.split(":")[0] not in settled]
+        after: list[tuple[str, Any]] = [("red_flags", list(held.values())), ("told_flags", told), ("just_told", None)]
+        if tracker.get_slot("stage") == "emergency":
+            # The question that the emergency broke off was asked long ago.
+            after.append(("last_asked", None))
+        return slots([*_reopened(tracker, settled), *after, ("review", None), ("assessment", None)])
+
+
+def _meant(tracker: Tracker) -> list[dict[str, Any]]:
+    """Return the red flags reported that the message is about: those its words name, else what was just said."""
+    if tracker.get_slot("stage") == "emergency":
+        return [flag for flag in reported(tracker) if flag["tier"] == "emergency"]
+    about = entities_of(tracker).get("settles") or tracker.get_slot("just_told") or ()
+    return [flag for flag in reported(tracker) if flag["id"] in about]
+
+
+def _words(flag: Mapping[str, Any]) -> str:
+    return str(texts().tree("plan.evidence.red_flags.items")[flag["id"]])
+
+
+def _reopened(tracker: Tracker, settled: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return the safety lists without what raised the settled red flags; the direct question opens again."""
+    given = {name: value for name, value in answers_of(tracker).items() if name in QUESTIONS}
+    lists = [(name, _without(name, value, settled)) for name, value in given.items() if name != DIRECT_QUESTION]
+    changed: list[tuple[str, Any]] = [(name, value) for name, value in lists if value is not None]
+    if CRISIS in settled and DIRECT_QUESTION not in answered(tracker):
+        changed.append((DIRECT_QUESTION, None))
+    return changed
 
 
 def _without(name: str, value: Any, settled: Mapping[str, Any]) -> list[str] | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plateau.understanding.reading import ModelReader
 
 DEFAULT_MODEL = "models/plateau.tar.gz"
 
@@ -19,6 +22,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--question", metavar="ID", help="the question just asked; left out: none")
     lines = 'lines {"question": ID or null, "text": ...}; - for standard input'
     parser.add_argument("--jsonl", metavar="FILE", help=lines)
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help='say on standard error why it is read so; with --jsonl in a key "explain"',
+    )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="the trained model (default: %(default)s)")
     parser.set_defaults(run=run)
 
@@ -36,20 +44,42 @@ def run(options: argparse.Namespace) -> int:
     if not Path(options.model).is_file():
         print(f"plateau read: {options.model}: there is no trained model; run `make setup`", file=sys.stderr)
         return 2
-    read = load(options.model)
+    model = load(options.model)
     for line in lines:
-        print(json.dumps(_read(line, read), ensure_ascii=False, separators=(",", ":")))
+        answer = read_line(line, model, explain=options.explain)
+        told = answer.pop("explain", None) if options.jsonl is None else None
+        print(json.dumps(answer, ensure_ascii=False, separators=(",", ":")), flush=options.explain)
+        if told is not None:
+            print(_readable(told), file=sys.stderr)
+        elif options.explain and options.jsonl is None:
+            print(f"plateau read: there is nothing to explain: {answer['error']}", file=sys.stderr)
+            return 2
     return 0
 
 
-def load(model: str) -> Callable[[str, str | None], dict[str, Any]]:
-    """Return a function from (text, question id or None) to the reading's answers, intent and red_flags."""
+def load(model: str) -> ModelReader:
+    """Return the trained model, ready to read."""
     from plateau.server._logging import quiet
 
     quiet()
-    from plateau.understanding.reading import load_reading
+    from plateau.understanding.reading import ModelReader
 
-    return load_reading(Path(model))
+    return ModelReader(Path(model))
+
+
+def read_line(line: Any, model: ModelReader, *, explain: bool = False) -> dict[str, Any]:
+    """Return a line with what is read from it, or with an error that says what is wrong with the line."""
+    if not isinstance(line, dict):
+        return {"error": f"a line is an object with question and text, not {type(line).__name__}"}
+    if "error" in line and "text" not in line:
+        return line
+    problem = _problem(line)
+    if problem:
+        return {**line, "error": problem}
+    if not explain:
+        return {**line, **model.read(line["text"], line.get("question"))}
+    reading, told = model.explained(line["text"], line.get("question"))
+    return {**line, **reading, "explain": told}
 
 
 def _single(options: argparse.Namespace) -> Iterator[Any]:
@@ -69,13 +99,10 @@ def _parsed(line: str) -> Any:
         return {"error": f"not JSON: {error}"}
 
 
-def _read(line: Any, read: Callable[[str, str | None], dict[str, Any]]) -> dict[str, Any]:
-    if not isinstance(line, dict):
-        return {"error": f"a line is an object with question and text, not {type(line).__name__}"}
-    if "error" in line and "text" not in line:
-        return line
-    problem = _problem(line)
-    return {**line, "error": problem} if problem else {**line, **read(line["text"], line.get("question"))}
+def _readable(explanation: dict[str, Any]) -> str:
+    from plateau.understanding.explain import readable
+
+    return readable(explanation)
 
 
 def _problem(line: dict[str, Any]) -> str | None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from plateau.protocol import NO_ANSWER, QUESTIONS, FactType, adherence, validate_flag
+from plateau.protocol import NO_ANSWER, QUESTIONS, FactType, adherence, taken_back, validate_flag
 
 Record = Mapping[str, Any]
 
@@ -30,6 +30,7 @@ _DERIVED: dict[str, FactType] = {
     "tiers_checked": "set",
     "flags_unanswered": "set",
     "flags_checked": "set",
+    "flags_taken_back": "set",
     "missing": "set",
     "unanswered": "set",
 }
@@ -85,6 +86,7 @@ def _flags(record: Record) -> dict[str, tuple[str, ...]]:
         "tiers_checked": _unique(flag["tier"] for flag in flags if flag["state"] == "checked"),
         "flags_unanswered": _unique(flag["id"] for flag in flags if flag["state"] == "unknown"),
         "flags_checked": _unique(flag["id"] for flag in flags if flag["state"] == "checked"),
+        "flags_taken_back": _unique(flag["id"] for flag in flags if taken_back(flag)),
     }
 
 

@@ -475,6 +475,7 @@ _VOCABULARY: dict[str, Callable[[], Sequence[str]]] = {
     "flags_settled": lambda: list(RED_FLAGS),
     "flags_unanswered": lambda: list(RED_FLAGS),
     "flags_checked": lambda: list(RED_FLAGS),
+    "flags_taken_back": lambda: list(RED_FLAGS),
     "tiers_reported": lambda: TIERS[2:],
     "tiers_unanswered": lambda: TIERS[2:],
     "tiers_checked": lambda: TIERS[2:],

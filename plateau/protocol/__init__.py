@@ -4,11 +4,14 @@ from ._answers import InvalidAnswer, InvalidRecord, validate, validate_flag, val
 from ._conditions import Condition, ConditionError, Conditions, FactType
 from ._flow import (
     ADHERENT,
+    CRISIS,
+    DIRECT_QUESTION,
     STOPPING_TEXTS,
     Answers,
     Screen,
     adherence,
     applicable,
+    awaits_direct_question,
     facts,
     merge_flags,
     next_question,
@@ -19,6 +22,8 @@ from ._flow import (
     required,
     safety_texts,
     screen,
+    settle,
+    taken_back,
     tier,
 )
 from ._questions import (
@@ -37,9 +42,11 @@ from ._words import spoken
 __all__ = [
     "ADHERENT",
     "Answers",
+    "CRISIS",
     "Condition",
     "ConditionError",
     "Conditions",
+    "DIRECT_QUESTION",
     "FactType",
     "InvalidAnswer",
     "InvalidRecord",
@@ -56,6 +63,7 @@ __all__ = [
     "Tier",
     "adherence",
     "applicable",
+    "awaits_direct_question",
     "facts",
     "merge_flags",
     "next_question",
@@ -66,7 +74,9 @@ __all__ = [
     "required",
     "safety_texts",
     "screen",
+    "settle",
     "spoken",
+    "taken_back",
     "tier",
     "validate",
     "validate_flag",

@@ -21,6 +21,9 @@ SAFETY_TEXTS = ("emergency", "mental_health", "abuse", "same_day", "within_days"
 _OWN_TEXT = {"mental_health_crisis": "mental_health", "abuse": "abuse"}
 # Texts that are shown as a full stop and not as one message among others.
 STOPPING_TEXTS = ("emergency", "mental_health", "after_emergency")
+CRISIS = "mental_health_crisis"
+# The one question that is put directly about it, and the answer that settles a mistake.
+DIRECT_QUESTION, DIRECT_NO = "safety_mood", ["no"]
 EARLY_WEEKS, EARLY_SESSIONS = 2, 3
 _WHEN = {question.when.source: question.when for question in QUESTIONS.values()}
 
@@ -54,7 +57,7 @@ def facts(answers: Answers) -> dict[str, Any]:
         and known["progress"] not in ("much_worse", "a_bit_worse")
     )
     known["mood_crisis"] = any(
-        flag["id"] == "mental_health_crisis" and flag["state"] == "reported" for flag in answers.get("red_flags") or ()
+        flag["id"] == CRISIS and flag["state"] in ("reported", "unknown") for flag in answers.get("red_flags") or ()
     )
     return known
 
@@ -73,11 +76,34 @@ def red_flags(answers: Answers) -> list[dict[str, Any]]:
     What was reported outweighs what was denied; the higher tier wins (design, section 3).
     """
     found: dict[str, dict[str, Any]] = {}
-    for flag in (*_screened(answers), *(validate_flag(item) for item in answers.get("red_flags") or ())):
+    for flag in (
+        *_screened(answers),
+        *(_directly(validate_flag(item), answers) for item in answers.get("red_flags") or ()),
+    ):
         held = found.get(flag["id"])
         if held is None or _weight(flag) > _weight(held):
             found[flag["id"]] = flag
     return [found[name] for name in RED_FLAGS if name in found]
+
+
+def settle(flag: Mapping[str, Any], state: str, because: str) -> dict[str, Any]:
+    """Return a reported red flag with what the patient says of it since: "denied", for a mistake, or "checked".
+
+    `because`, the words it was reported in, stays with it: that tells what was taken back from what never was.
+    A crisis is not settled as a mistake by that alone: it stays unknown until the direct question is answered.
+    """
+    kept = {"because": because, **{name: value for name, value in flag.items() if value}}
+    return {**kept, "state": "unknown" if state == "denied" and flag["id"] == CRISIS else state}
+
+
+def taken_back(flag: Mapping[str, Any]) -> bool:
+    """Tell whether a red flag was reported and then called a mistake, and not only denied when it was asked for."""
+    return flag["state"] == "denied" and bool(flag.get("because"))
+
+
+def awaits_direct_question(answers: Answers, flag: Mapping[str, Any]) -> bool:
+    """Tell whether a red flag was called a mistake and the direct question about it is still open."""
+    return flag["id"] == CRISIS and flag["state"] == "unknown" and is_open(answers, DIRECT_QUESTION)
 
 
 def safety_texts(flags: Iterable[tuple[str, str]]) -> list[str]:
@@ -193,6 +219,12 @@ def _state(given: Any, value: str) -> str:
     return "reported" if value in given else "denied"
 
 
-def _weight(flag: Mapping[str, Any]) -> tuple[int, int]:
+def _directly(flag: dict[str, Any], answers: Answers) -> dict[str, Any]:
+    """Return a crisis called a mistake as denied once the direct question has been answered with no."""
+    mistaken = flag["id"] == CRISIS and flag["state"] == "unknown" and answers.get(DIRECT_QUESTION) == DIRECT_NO
+    return {**flag, "state": "denied"} if mistaken else flag
+
+
+def _weight(flag: Mapping[str, Any]) -> tuple[int, bool, int, bool]:
     order = ("denied", "unknown", "checked", "reported")
-    return order.index(flag["state"]), TIERS.index(flag["tier"])
+    return order.index(flag["state"]), taken_back(flag), TIERS.index(flag["tier"]), bool(flag.get("because"))

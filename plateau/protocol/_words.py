@@ -23,7 +23,7 @@ def spoken(question: str, value: Any, words: Catalog) -> str:
         return ", ".join(_item(options, item) for item in value)
     unit = QUESTIONS[question].unit
     shown = options.get(value, _number(value, unit) if isinstance(value, int | float) else value)
-    return f"{shown} {texts['units'][unit]}" if unit else str(shown)
+    return f"{shown} {texts['unit' if shown == '1' else 'units'][unit]}" if unit else str(shown)
 
 
 def _number(value: float, unit: str | None) -> str:

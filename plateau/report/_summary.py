@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from plateau.content import Catalog
-from plateau.protocol import QUESTIONS, spoken
+from plateau.protocol import QUESTIONS, spoken, taken_back
 
 
 def summary_text(answers: Mapping[str, Any], assessment: Mapping[str, Any] | None, words: Catalog) -> str:
@@ -33,5 +33,6 @@ def _answers(answers: Mapping[str, Any], words: Catalog) -> Iterator[str]:
             shown = words.get("questions.recent_surgery_weeks.none") if value is None else spoken(name, value, words)
             yield f"{words.get(f'questions.{name}.label')}: {shown}"
     for flag in answers.get("red_flags") or ():
-        if flag["state"] != "denied":
-            yield f"{flag['id']}: {flag['state']}, {flag['tier']}"
+        if flag["state"] != "denied" or taken_back(flag):
+            state = words.get("safety.settled.mistake") if taken_back(flag) else flag["state"]
+            yield f"{flag['id']}: {state}, {flag['tier']}"

@@ -38,6 +38,8 @@ START = "start"
 FIRST_ID = "·start"
 # What stays of a conversation whose patient declined: where to call, and that we may not ask.
 KEPT_AFTER_DECLINE = ("started", "stage", "for_whom", "country", "consent")
+# What the dialogue says to red flags that a patient settles.
+SETTLING_TEXTS = {"safety.mistake", "safety.checked"}
 INTENTS = {
     "why": "ask_why",
     "back": "go_back",
@@ -280,6 +282,10 @@ class Turns:
     ) -> list[Heard]:
         ids = {message["id"] for message in messages}
         told = slots.get("told_flags") or []
+        if ids & SETTLING_TEXTS:
+            # "The doctor looked at my swollen calf": heard, and settled by the same words.
+            settled = [flag["id"] for flag in red_flags(_answers(slots)) if flag["state"] != "reported"]
+            heard = tuple(flag for flag in heard if flag.id not in settled)
         new = [flag for flag in heard if f"{flag.id}:{flag.tier}" not in told]
         numbers = self._numbers(slots)
         return [flag for flag in new if not {part["id"] for part in said([flag], self._words, numbers)} & ids]

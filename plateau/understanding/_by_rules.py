@@ -34,6 +34,8 @@ SETS = (
 UNSURE = {"onset": "unsure", "diagnosis_fit": "unsure"}
 # Decisions that a word in passing must not take.
 DECISIONS = ("consent", "review")
+# What names its subject by the bare word: "diabetes", "on warfarin".
+TOLD = ("conditions", "medicines")
 # What a message may answer besides the question asked, when that question was answered: its near neighbours only.
 NEIGHBOURS = {
     "body_region": ("side",),
@@ -163,10 +165,14 @@ def also(message: Message, answers: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def volunteered(message: Message) -> dict[str, Any]:
-    """Return the answers that a message gives unasked, each tied to words that name what it is about."""
+def volunteered(message: Message, story: bool = False) -> dict[str, Any]:
+    """Return the answers that a message gives unasked, each tied to words that name what it is about.
+
+    `story`: nothing was asked and the patient tells of themselves, so a bare body part, illness or medicine is theirs.
+    """
     plain, answers = message.plain, dict[str, Any]()
-    matches = lexicons()["body_region"].unasked.find(plain)
+    lexicon = lexicons()["body_region"]
+    matches = (lexicon.asked if story else lexicon.unasked).find(plain)
     region = _choices.pick_region(plain, matches) if matches else None
     if region:
         answers["body_region"] = region
@@ -175,7 +181,7 @@ def volunteered(message: Message) -> dict[str, Any]:
         if value:
             answers[name] = value
     for name in SETS:
-        values = _sets.volunteered_set(plain, name, message.judge)
+        values = _sets.volunteered_set(plain, name, message.judge, told=story and name in TOLD)
         if values:
             answers[name] = values
     answers.update(_durations.volunteered_time(plain, message.today))

@@ -51,7 +51,7 @@ _BARE_NUMBER = re.compile(r"(?:about |around |maybe |a |im |like |say |probably 
 
 def read_choice(plain: str, question: str) -> str | None:
     """Return the value of a choice that was asked for, or None."""
-    lexicon = lexicons()[_lexicon_of(question)]
+    lexicon = lexicons()[lexicon_of(question)]
     scaled = _by_scale(plain, question)
     if scaled:
         return scaled
@@ -105,7 +105,7 @@ def yes_or_no(plain: str) -> bool | None:
     return True if _YES.match(plain) else None
 
 
-def _lexicon_of(question: str) -> str:
+def lexicon_of(question: str) -> str:
     return "body_region" if question == "hurts_at" else question
 
 
@@ -122,11 +122,16 @@ def _by_lead(plain: str, lexicon: Lexicon) -> str | None:
 def _values(plain: str, lexicon: Lexicon, matches: list[Match]) -> list[str]:
     values = []
     for m in matches:
-        if not _DENIAL.search(_clause_before(plain, m.start)):
+        if not denied(plain, m):
             values.append(m.value)
         elif m.value in lexicon.when_denied:
             values.append(lexicon.when_denied[m.value])
     return values
+
+
+def denied(plain: str, m: Match) -> bool:
+    """Tell whether what stands before a match in its clause denies it."""
+    return bool(_DENIAL.search(_clause_before(plain, m.start)))
 
 
 def _clause_before(plain: str, start: int) -> str:
@@ -181,7 +186,7 @@ def _by_hours(plain: str) -> str | None:
 
 def pick_region(plain: str, matches: list[Match]) -> str | None:
     """Return the region of the trouble: the one stressed, else the first named that is not denied or only treated."""
-    kept = [m for m in matches if not _DENIAL.search(_clause_before(plain, m.start))]
+    kept = [m for m in matches if not denied(plain, m)]
     groups = phrase_groups("_regions")
     kept = [m for m in kept if not _beside(groups.spans("only_treated", plain), m)] or kept
     stressed = [m for m in kept if _beside(groups.spans("stressed", plain), m)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import _by_rules, _digressions, _free
 from ._by_rules import CHOICES, SCREEN, SETS, UNSURE, Doubts, Message
@@ -18,18 +19,48 @@ INTENT = "intent"
 ANSWER = "answer"
 # A value that stands for "the words answer something else".
 NOTHING = "-"
+# What diagnosis_given is learned as: a name was told, or none.
+TOLD, NOT_TOLD = "told", "not_told"
 # Questions whose answers the reader also learns from examples: what is said of these has no end.
-LEARNED = frozenset((*CHOICES, *SETS))
+LEARNED = frozenset((*CHOICES, *SETS, "diagnosis_given"))
 
 # How likely a value must be to be taken; below, it is better asked again.
-LIKELY = 0.5
+LIKELY = 0.6
 LIKELIEST = 0.3
+# So few words are read by the rules alone, where they read them.
+SHORT = 1
 # How likely a value must be to stand against a likelier digression.
-SURE_OF_VALUE = 0.9
-# How much likelier a digression than an answer must be where any words may be the answer.
-SURE = 0.6
+SURE_OF_VALUE = 0.95
+# How much likelier a digression than an answer must be where any words may be the answer, and where a number was read.
+SURE = 0.3
+SURE_OF_DIGRESSION = 0.65
 
-Decided = tuple[dict[str, Any], str | None, Doubts]
+
+class Branch(StrEnum):
+    """Which way a decision went, and why."""
+
+    NO_WORDS = "there are no words to read"
+    WHOLE = "the whole message is this digression, in words that the rules know, and answers nothing that was asked"
+    CORRECTION = "it says that an earlier answer was wrong"
+    OWN_WORDS = "own words were asked for, and these are nothing else"
+    NOT_OWN_WORDS = "own words were asked for, but these are a question or plainly a digression"
+    VALUE = "a value of the question asked is likely enough"
+    DIGRESSION = "a digression is likelier than an answer, and it asks something or no value is sure enough"
+    NO_VALUE = "no value of the question asked is likely enough"
+    ASKS_TO_KNOW = "it asks to know something, so an answer's words in it answer nothing"
+    RULES = "the rules read an answer to the question asked"
+    UNASKED = "no question asked was answered, but the rules read other answers in it"
+    SET_ASIDE = "the rules read an answer, but it is a question or plainly a digression"
+    NO_ANSWER = "no answer was read"
+
+
+class Decided(NamedTuple):
+    """What a message was decided to be: answers, the digression if it is one, doubts to say back, and how it came."""
+
+    answers: dict[str, Any]
+    intent: str | None
+    doubts: Doubts
+    branch: Branch
 
 
 @dataclass(frozen=True)
@@ -85,6 +116,9 @@ class Seen:
             return {}
         read = self.asked[0].get(question)
         values = read if isinstance(read, list) else [] if read is None else [read]
+        if question == "diagnosis_given":
+            # Of own words only that nobody told the patient is a value.
+            return {"reads not_told": 1.0} if values == [NOT_TOLD] else {}
         said = {match.value for match in lexicons()[question].asked.find(self.plain)}
         return {**{f"says {v}": 1.0 for v in said}, **{f"reads {v}": 1.0 for v in values or ("nothing",)}}
 
@@ -114,44 +148,61 @@ def _kind(question: str | None) -> str:
 
 def decide(seen: Seen) -> Decided:
     """Return the answers of a message, the digression if it is one, and the doubts to say back."""
-    message, plain, question = seen.message, seen.plain, seen.message.question
+    plain, question = seen.plain, seen.message.question
     if not plain:
-        return {}, None, []
+        return Decided({}, None, [], Branch.NO_WORDS)
     if seen.whole and not _answers_after_all(seen, seen.whole):
-        return _set_aside(question, seen.whole), seen.whole, []
+        return Decided(_set_aside(question, seen.whole), seen.whole, [], Branch.WHOLE)
     mended = _correction(seen)
     if mended:
         return mended
-    guess, sure = _guess(seen)
+    guess, sure = likeliest(seen)
     if question in _free.TEXTS or question == "activities":
         return _own_words(seen, guess, sure)
     if question in LEARNED and seen.values:
         return _by_examples(seen, guess, sure)
     if question in _by_rules.NOT_FROM_QUESTIONS and _digressions.asks_to_know(plain):
         asked_of = seen.partial or guess or "ask_faq"
-        return _set_aside(question, asked_of), asked_of, []
+        return Decided(_set_aside(question, asked_of), asked_of, [], Branch.ASKS_TO_KNOW)
+    return _by_rule(seen, guess, sure)
+
+
+def _by_rule(seen: Seen, guess: str | None, sure: float) -> Decided:
+    """Take what the rules read, unless the message is a question or plainly a digression."""
+    question = seen.message.question
     answers, doubts = seen.asked
+    if answers and not _is_aside(seen, guess, sure):
+        return Decided({**_by_rules.also(seen.message, answers), **answers}, None, doubts, Branch.RULES)
     if not answers and not (seen.asks or seen.partial in _CLOSED):
-        answers = _by_rules.volunteered(message)
-    elif answers and seen.asks and seen.partial not in (None, "dont_know"):
-        answers, doubts = {}, []
-    elif answers:
-        answers = {**_by_rules.also(message, answers), **answers}
-    if answers:
-        return answers, None, doubts
+        story = question is None and bool(seen.intent) and guess is None
+        if told := _by_rules.volunteered(seen.message, story):
+            return Decided(told, None, doubts, Branch.UNASKED)
     aside = seen.partial or guess or ("ask_faq" if seen.asks else None)
-    return _set_aside(question, aside), aside, doubts
+    branch = Branch.SET_ASIDE if answers else Branch.NO_ANSWER
+    return Decided(_set_aside(question, aside), aside, [] if answers else doubts, branch)
+
+
+def _is_aside(seen: Seen, guess: str | None, sure: float) -> bool:
+    """Tell whether a message that the rules read an answer from is a digression all the same."""
+    if seen.asks:
+        return guess is not None or seen.partial not in (None, "dont_know")
+    # A yes, a no or a greeting beside an answer is politeness.
+    return guess is not None and guess not in _digressions.SMALL_TALK and sure > SURE_OF_DIGRESSION
 
 
 def _own_words(seen: Seen, guess: str | None, sure: float) -> Decided:
     """Keep the patient's own words unless they are plainly something else."""
     question, partial = seen.message.question, seen.partial
-    if (partial and partial != "dont_know") or (guess and (seen.asks or sure > SURE)) or seen.plain.endswith("?"):
+    # With a model, words that only look like a digression are weighed; without one, looks decide.
+    looks = not seen.intent and partial not in (None, "dont_know")
+    if looks or (guess and (seen.asks or partial == guess or sure > SURE)) or seen.plain.endswith("?"):
         digression = partial or guess or "ask_faq"
-        return _set_aside(question, digression), digression, []
+        return Decided(_set_aside(question, digression), digression, [], Branch.NOT_OWN_WORDS)
     answers, doubts = seen.asked
+    if question == "diagnosis_given" and answers and seen.values.get(NOT_TOLD, 0.0) > seen.values.get(TOLD, 0.0):
+        answers = {question: NOT_TOLD}
     answers = {**_by_rules.also(seen.message, answers), **answers}
-    return answers, (None if answers else partial or guess), doubts
+    return Decided(answers, None if answers else partial or guess, doubts, Branch.OWN_WORDS)
 
 
 def _by_examples(seen: Seen, guess: str | None, sure: float) -> Decided:
@@ -159,16 +210,24 @@ def _by_examples(seen: Seen, guess: str | None, sure: float) -> Decided:
     question = str(seen.message.question)
     read = _likely(seen, question)
     best = max(seen.values.values())
-    if guess and sure > 0 and best < SURE_OF_VALUE:
-        return _set_aside(question, guess), guess, []
+    # "how many shots is too many" names a value as an answer would: what asks is weighed as a question.
+    if guess and (seen.asks or best < SURE_OF_VALUE):
+        return Decided(_set_aside(question, guess), guess, [], Branch.DIGRESSION)
     if not read:
         answers = {} if guess or seen.asks or seen.partial in _CLOSED else _by_rules.volunteered(seen.message)
-        return answers or _set_aside(question, guess), None if answers else guess, []
-    return {**_by_rules.also(seen.message, {question: read}), question: read}, None, []
+        if answers:
+            return Decided(answers, None, [], Branch.UNASKED)
+        return Decided(_set_aside(question, guess), guess, [], Branch.NO_VALUE)
+    answers = {**_by_rules.also(seen.message, {question: read}), question: read}
+    return Decided(answers, None, [], Branch.VALUE)
 
 
 def _likely(seen: Seen, question: str) -> str | list[str] | None:
     """Return the value, or for a set the values, likely enough to be taken; None where none is."""
+    by_rule: str | list[str] | None = seen.asked[0].get(question)
+    if by_rule and len(seen.plain.split()) <= SHORT:
+        # "3", "awful": too few words to weigh, and just what the rules are for.
+        return by_rule
     ranked = sorted(seen.values, key=lambda value: -seen.values[value])
     if ranked[0] == NOTHING:
         return None
@@ -180,7 +239,7 @@ def _likely(seen: Seen, question: str) -> str | list[str] | None:
     return [value for value in taken if value != "none"] or taken or None
 
 
-def _guess(seen: Seen) -> tuple[str | None, float]:
+def likeliest(seen: Seen) -> tuple[str | None, float]:
     """Return the likeliest intent, None where it is an answer, and how much likelier than an answer it is."""
     if not seen.intent:
         return None, 0.0
@@ -239,5 +298,5 @@ def _correction(seen: Seen) -> Decided | None:
             Message(Text(rest, rest), question, message.today, message.judge), question
         )
         if question in answers:
-            return {question: answers[question]}, "correct_answer", []
-    return ({}, "correct_answer", []) if firm else None
+            return Decided({question: answers[question]}, "correct_answer", [], Branch.CORRECTION)
+    return Decided({}, "correct_answer", [], Branch.CORRECTION) if firm else None

@@ -148,7 +148,8 @@ def volunteered_time(plain: str, today: date) -> Answers:
     if visits is not None:
         answers["sessions"] = visits
     for span in _spans(plain, today):
-        if span.role in ("weeks_in_pt", "unchanged_weeks") and not span.vague:
+        # A few days are how long something lasts, not how long someone has been in PT.
+        if span.role in ("weeks_in_pt", "unchanged_weeks") and not span.vague and span.weeks >= 1:
             answers.setdefault(span.role, tidy(span.weeks))
     return answers
 

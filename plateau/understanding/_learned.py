@@ -14,13 +14,13 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 BITS = 18
-# A cue is a fact that a rule has found, such as "the lexicon reads too_easy here"; the n-grams of a message weigh one in all.
+# A cue is a fact that a rule has found, such as "the lexicon reads too_easy here"; n-grams weigh one in all.
 CUE_WEIGHT = 0.5
 STRENGTH = 10.0
 # What was seen once teaches little and costs most of the time.
 SEEN_AT_LEAST = 2
 
-_words = CountVectorizer(ngram_range=(1, 2), token_pattern=r"\S+", lowercase=False).build_analyzer()
+_words = CountVectorizer(ngram_range=(1, 2), tokenizer=str.split, token_pattern=None, lowercase=False).build_analyzer()
 _letters = CountVectorizer(analyzer="char_wb", ngram_range=(3, 4), lowercase=False).build_analyzer()
 _hasher = FeatureHasher(2**BITS, alternate_sign=False)
 
@@ -174,4 +174,5 @@ def _cue_features(cues: Cues) -> Features:
 
 def _rarity(texts: Sequence[str]) -> NDArray[np.float32]:
     seen = np.bincount(_counts(texts).indices, minlength=2**BITS)
-    return (np.log((1 + len(texts)) / (1 + seen)) + 1).astype(np.float32)
+    rarity: NDArray[np.float32] = (np.log((1 + len(texts)) / (1 + seen)) + 1).astype(np.float32)
+    return rarity

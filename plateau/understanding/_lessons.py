@@ -10,7 +10,7 @@ import yaml
 
 from plateau.protocol import QUESTIONS
 
-from ._decision import ANSWER, INTENT, LEARNED, NOTHING
+from ._decision import ANSWER, INTENT, LEARNED, NOT_TOLD, NOTHING, TOLD
 from ._learned import Example
 from ._reader import Reader
 
@@ -34,16 +34,15 @@ class Lesson:
 def load_lessons(folder: Path = FOLDER) -> Iterator[Lesson]:
     """Yield the example answers of a folder, one file a question; raises LessonError."""
     for path in sorted(folder.glob("*.yml")):
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)  # noqa: S506 - a SafeLoader
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
         if path.stem not in QUESTIONS:
             raise LessonError(f"examples/{path.name}: must be named after a question: {', '.join(QUESTIONS)}")
+        allowed = QUESTIONS[path.stem].values or (TOLD, NOT_TOLD)
         for named, texts in content.items():
             values = [] if named == NOTHING else str(named).split("+")
             for value in values:
-                if value not in QUESTIONS[path.stem].values:
-                    raise LessonError(
-                        f"examples/{path.name}: {value!r} is not one of {', '.join(QUESTIONS[path.stem].values)}"
-                    )
+                if value not in allowed:
+                    raise LessonError(f"examples/{path.name}: {value!r} is not one of {', '.join(allowed)}")
             for text in texts:
                 if not isinstance(text, str):
                     raise LessonError(f"examples/{path.name}: {named}: {text!r} is not a text; put it in quotes")

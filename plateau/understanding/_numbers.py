@@ -36,7 +36,7 @@ _SCORE = re.compile(
     rf"on) ?(?P<scale>10{{1,2}})\b| (?P<of5>out of) (?:a )?5\b)?"
     r"(?P<percent> ?(?:%|percent))?"
 )
-_NEVER = r"(?:no|never|nothing|rarely|not|wasnt|isnt|doesnt|hasnt|dont|didnt|hardly)"
+_NEVER = r"(?:no|never|nothing|rarely|not|wasnt|isnt|doesnt|hasnt|dont|didnt|wouldnt|wont|cant|hardly)"
 _CAPPED = re.compile(rf"\b{_NEVER}\b[a-z ]*\b(?:th[ae]n|over|above|under|below|past|beyond) (?:an? )?$")
 _BELOW = re.compile(r"\b(?:not even|less th[ae]n|under|below|just under|lower th[ae]n|not quite) (?:an? )?$")
 _ABOVE = re.compile(r"\b(?:more th[ae]n|over|above|higher th[ae]n|worse th[ae]n|north of) (?:an? )?$")

@@ -6,17 +6,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _sets
 from ._by_rules import SCREEN, Message, asked
-from ._decision import Seen, decide
+from ._decision import Branch, Seen, decide
+from ._digressions import correction
 from ._learned import Learned
 from ._lexicon import lexicons, phrase_groups, spelling, vocabulary
+from ._settled import Settled, read_settled
 from ._spelling import Mender
 from ._text import Text, clean, plain_words
 
+if TYPE_CHECKING:
+    from .listener import Hearing
+
 __all__ = ["SCREEN", "Reader", "Reading"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """How a reading came about: what was seen and heard in the message, and which way the decision went."""
+
+    seen: Seen
+    branch: Branch
+    hearing: Hearing
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +41,7 @@ class Reading:
     intent: str | None = None
     red_flags: tuple[Any, ...] = ()
     doubts: tuple[tuple[str, str], ...] = ()
+    trace: Trace | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return answers, intent and red flags as `plateau read` prints them."""
@@ -51,7 +66,7 @@ class Reader:
         self._learned = learned
         self._judge = judge
         self._nlp = nlp()
-        self._listen = Listener(Ear.load()).listen
+        self._hear = Listener(Ear.load()).hear
         shorthand, real_words, slips = spelling()
         self._shorthand = {**shorthand, **slips}
         self._mend = Mender(vocabulary(), real_words).mend
@@ -59,15 +74,17 @@ class Reader:
 
     def read(self, text: str, question: str | None = None, known: Mapping[str, Any] | None = None) -> Reading:
         """Return what `text` says, asked `question`; `known` are the answers so far. Never raises."""
-        flags = self._listen(clean(text), known, asked=question == SCREEN)
-        answers, intent, doubts = decide(self.seen(text, question))
-        return Reading(answers, intent, flags, tuple(doubts))
+        hearing = self._hear(clean(text), known, asked=question == SCREEN)
+        seen = self.seen(text, question)
+        answers, intent, doubts, branch = decide(seen)
+        return Reading(answers, intent, hearing.flags, tuple(doubts), Trace(seen, branch, hearing))
 
     def seen(self, text: str, question: str | None) -> Seen:
         """Return what the rules see in `text`, asked `question`: what the decision, and training, go by."""
         raw = clean(text)
-        plain = plain_words(raw, self._shorthand, self._mend)
-        message = Message(Text(raw, plain), question, self._today or date.today(), self._context(plain))
+        mended: dict[str, str] = {}
+        plain = plain_words(raw, self._shorthand, self._mend, mended)
+        message = Message(Text(raw, plain, mended), question, self._today or date.today(), self._context(plain))
         return Seen(message, self._learned)
 
     def beside(self, text: str, question: str) -> Any:
@@ -79,15 +96,28 @@ class Reader:
         found = phrase_groups("_corrections").find(plain_words(clean(text), self._shorthand, self._mend))
         return found[0].value if found else None
 
-    def settles(self, text: str) -> str | None:
-        """Return "mistake" or "checked" where a message says so of what was heard as an emergency, else None."""
+    def settles(self, text: str) -> Settled | None:
+        """Return what a message says of a red flag that was heard: a mistake, or checked since; None where neither."""
+        return read_settled(plain_words(clean(text), self._shorthand, self._mend))
+
+    def mends(self, text: str, question: str) -> tuple[Any, bool]:
+        """Return the new answer in "no, I meant 6" to what was said back of `question`; and whether it was disowned.
+
+        None where there is no new answer; a message that only says "that is wrong" disowns without one.
+        """
         plain = plain_words(clean(text), self._shorthand, self._mend)
-        groups = phrase_groups("_settle")
-        return next((group for group in ("checked", "mistake") if groups.find_group(group, plain)), None)
+        if phrase_groups("_said_back").whole(plain) == "wrong":
+            return None, True
+        found = phrase_groups("_said_back").find_group("new", plain)
+        firm = correction(plain)
+        rest = plain[found.end() :] if found else firm[0] if firm and firm[1] else ""
+        if not rest or self.named(rest):
+            return None, False
+        return asked(self.seen(rest, question).message)[0].get(question), False
 
     def _context(self, plain: str) -> _sets.Judge:
         @lru_cache(maxsize=1)
         def parsed() -> Any:
             return self._nlp(plain)
 
-        return lambda start, end: self._judge(parsed(), start, end).kinds
+        return lambda start, end: self._judge(parsed(), start, end)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from ._choices import yes_or_no
 from ._lexicon import Lexicon, Match, lexicons
 
+if TYPE_CHECKING:
+    from ._context import Assertion
+
 # Tells how a stretch of the plain text is meant: negated, past, other_person, hypothetical.
-Judge = Callable[[int, int], frozenset[str]]
+Judge = Callable[[int, int], "Assertion"]
 
 _NONE_OF = re.compile(
     r"^(?:none|nothing|no|nope|nah|nil|neither|nowt|nada|zilch|(?:i )?(?:dont|do not|havent|have not) "
@@ -40,21 +44,24 @@ def read_set(plain: str, question: str, judge: Judge) -> list[str]:
     return []
 
 
-def volunteered_set(plain: str, question: str, judge: Judge) -> list[str]:
-    """Return the values of a set that a message gives unasked."""
+def volunteered_set(plain: str, question: str, judge: Judge, told: bool = False) -> list[str]:
+    """Return the values of a set that a message gives unasked; `told`: the bare words count as when asked."""
     lexicon = lexicons()[question]
-    return [value for value in _kept(plain, lexicon, lexicon.unasked.find(plain), judge) if value != "none"]
+    matches = (lexicon.asked if told else lexicon.unasked).find(plain)
+    return [value for value in _kept(plain, lexicon, matches, judge) if value != "none"]
 
 
 def _kept(plain: str, lexicon: Lexicon, matches: list[Match], judge: Judge) -> list[str]:
-    nexts = [*(m.start for m in matches[1:]), len(plain)]
-    values = [
-        m.value
-        for m, end in zip(matches, nexts, strict=False)
-        if m.value == "none" or _counts(plain, lexicon, m, end, judge)
-    ]
+    values = [m.value for m, counts in weighed(plain, lexicon, matches, judge) if counts]
     dropped = {less for value in values for less in lexicon.drops.get(value, ())}
     return [value for value in dict.fromkeys(values) if value not in dropped]
+
+
+def weighed(plain: str, lexicon: Lexicon, matches: list[Match], judge: Judge) -> Iterator[tuple[Match, bool]]:
+    """Yield each match of a set's phrases, and whether it counts."""
+    nexts = [*(m.start for m in matches[1:]), len(plain)]
+    for m, end in zip(matches, nexts, strict=False):
+        yield m, m.value == "none" or _counts(plain, lexicon, m, end, judge)
 
 
 def _counts(plain: str, lexicon: Lexicon, m: Match, end: int, judge: Judge) -> bool:
@@ -65,7 +72,7 @@ def _counts(plain: str, lexicon: Lexicon, m: Match, end: int, judge: Judge) -> b
         return False
     if _SAID_NO.match(plain, m.end):
         return False
-    against = judge(m.start, m.end)
+    against = judge(m.start, m.end).kinds
     if _BUT.search(plain[: m.start].rstrip()):
         against -= {"negated"}
     if lexicon.past_counts:

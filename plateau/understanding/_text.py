@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LONGEST = 2000
 
@@ -41,8 +41,8 @@ _TENS_UNITS = re.compile(rf"\b({'|'.join(TENS)})(?: ({'|'.join(list(UNITS)[1:10]
 _UNIT = re.compile(rf"\b({'|'.join(u for u in UNITS if u != 'one')})\b")
 # "one" is a number only where it is not a pronoun: "this one started in may", "the bad one".
 _ONE = re.compile(
-    r"(?<!\bthis )(?<!\bthat )(?<!\bthe )(?<!\bbad )(?<!\bother )(?<!\bno )(?<!\bany )(?<!\bevery "
-    r")\bone\b"
+    r"(?<!\bthis )(?<!\bthat )(?<!\bthe )(?<!\bbad )(?<!\bother )(?<!\bno )(?<!\bany )(?<!\bevery )(?<!\bnext )"
+    r"(?<!\bleft )(?<!\bright )(?<!\bgood )(?<!\bnot )(?<!\blast )\bone\b(?! to [a-z]| number\b)"
 )
 _HUNDRED = re.compile(r"\b(?:(\d|a) )?hundred(?: and (\d{1,2}))?\b")
 _DOZEN = re.compile(r"\b(half a |a couple of |a couple |couple of |couple |a |[1-9] )?dozen\b")
@@ -82,10 +82,11 @@ _ALL_TAKEN_BACK = re.compile(rf"(?:^|(?<=[,.;!?] )){_TAKEN_BACK}")
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One message: `raw` as typed (cleaned of what cannot be stored), `plain` as matched."""
+    """One message: `raw` as typed (cleaned of what cannot be stored), `plain` as matched, `mended` what changed."""
 
     raw: str
     plain: str
+    mended: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def clean(raw: str) -> str:
@@ -94,8 +95,13 @@ def clean(raw: str) -> str:
     return "".join(kept).strip()
 
 
-def plain_words(cleaned: str, shorthand: Mapping[str, str], correct: Callable[[str], str]) -> str:
-    """Return `cleaned` lower-cased, without apostrophes, shorthand spelt out, typos mended, numbers as digits."""
+def plain_words(
+    cleaned: str, shorthand: Mapping[str, str], correct: Callable[[str], str], mended: dict[str, str] | None = None
+) -> str:
+    """Return `cleaned` lower-cased, without apostrophes, shorthand spelt out, typos mended, numbers as digits.
+
+    Words that were spelt out or mended are added to `mended`, with what they became.
+    """
     text = unicodedata.normalize("NFKC", cleaned).lower()
     text = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
     text = _QUOTES.sub("", _BREAK.sub(". ", _DOTS.sub(", ", text)))
@@ -105,7 +111,14 @@ def plain_words(cleaned: str, shorthand: Mapping[str, str], correct: Callable[[s
     text = _UNPRINTABLE.sub(" ", text)
     text = _SPACE.sub(" ", _PUNCTUATION.sub(r"\1 ", _POINT.sub(".", text))).strip(" ,")
     text = _AND.sub(" and ", text)
-    text = _WORD.sub(lambda m: _mend(m.group(), shorthand, correct), text)
+
+    def mend(m: re.Match[str]) -> str:
+        word, meant = m.group(), _mend(m.group(), shorthand, correct)
+        if mended is not None and word != meant:
+            mended[word] = meant
+        return meant
+
+    text = _WORD.sub(mend, text)
     return spell_numbers(_SPACE.sub(" ", text).strip(" ,"))
 
 

@@ -6,25 +6,34 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plateau.protocol import QUESTIONS, InvalidAnswer, merge_flags, screen, validate
+from plateau.protocol import QUESTIONS, InvalidAnswer, merge_flags, red_flags, screen, validate
 
+from ._digressions import asks_to_know
 from ._reader import SCREEN, Reader, Reading
+from ._settled import Settled
 
 # A form keeps asking until it is answered; a bare yes or no that answers nothing is a failed reading there, not a move.
 MEANINGLESS_IN_A_FORM = ("affirm", "deny")
 NOT_FOR_PAPER = ("mental_health_crisis", "abuse")
 NAMES_A_QUESTION = ("correct_answer", "go_back")
+# A message that gives several of these is said back: which number is which was worked out from its words.
+NUMBERS = ("nprs", "number")
+UPSIDE_DOWN = "upside_down"
 # Kinds whose words tell which question they answer; a bare number or free words would fit anywhere.
 READ_BESIDE = ("choice", "multi")
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What the dialogue is told of a message: intent and slots it fills; `reading` is what `plateau read` prints."""
+    """What the dialogue is told of a message: intent and slots it fills; `reading` is what `plateau read` prints.
+
+    `source` is the reading that it was made of.
+    """
 
     intent: str
     entities: Mapping[str, Any]
     reading: Mapping[str, Any]
+    source: Reading
 
 
 def interpret(
@@ -38,42 +47,117 @@ def interpret(
 
     An emergency fills no slot but `red_flags`: so the form, which would go on with its next question, steps back.
     """
-    listed = question in QUESTIONS and QUESTIONS[question].kind == "flags"
+    listed = _listed(question)
     reading = reader.read(text, SCREEN if listed else question, known=held)
     before = held.get("red_flags") or []
     flags = merge_flags(before, [flag.to_dict() for flag in reading.red_flags])
     new = {} if flags == before else {"red_flags": flags}
     if any(flag.tier == "emergency" for flag in reading.red_flags):
-        return Turn("emergency", new, reading.to_dict())
+        return Turn("emergency", new, reading.to_dict(), reading)
+    settled = _settled(reader, text, question, held, reading)
+    if settled:
+        return Turn(f"flag_{settled.how}", _settling(settled, question, reading), reading.to_dict(), reading)
     if held.get("stage") == "emergency":
-        return Turn(_after_emergency(reader, text, reading), new, reading.to_dict())
+        return Turn("human" if reading.intent == "human" else "answer", new, reading.to_dict(), reading)
+    mended = _mended(reader, text, question, held)
+    if mended is not None:
+        return Turn("correct_answer", {**mended, **new}, reading.to_dict(), reading)
     answers = dict(reading.answers)
     if any(flag.id in NOT_FOR_PAPER for flag in reading.red_flags):
         # Words like these are no goal and no "what is worse": they must not stand on a page for the therapist.
         answers = {name: value for name, value in answers.items() if QUESTIONS[name].kind not in ("text", "activities")}
     if question is None and reading.intent in MEANINGLESS_IN_A_FORM and reader.read(text).intent != reading.intent:
         # The classifier's guess alone is not enough for a yes that may delete every answer.
-        return Turn("answer", {**answers, **new}, reading.to_dict())
+        return Turn("answer", {**answers, **new}, reading.to_dict(), reading)
     if listed and question is not None:
         answers |= _screened(question, answers.pop(SCREEN, None), reading)
     if question and not answers and reading.intent is None:
         answers = _beside(reader, text, question, held)
     if reading.intent in NAMES_A_QUESTION and not answers and (named := reader.named(text)):
         # "Go back to the sleep question" and "change my sleep answer" are one wish.
-        return Turn("correct_answer", {**new, "change": named}, reading.to_dict())
+        return Turn("correct_answer", {**new, "change": named}, reading.to_dict(), reading)
     answers = dict(_canonical(answers))
     # The record has null for "none"; to Rasa an entity without a value is no entity.
     filled = {name: "none" if value is None else value for name, value in answers.items()}
+    if _upside_down(reading, question):
+        filled[UPSIDE_DOWN] = question
+    if doubted := _doubted(reading, question, answers):
+        filled["doubts"] = doubted
     read = {**reading.to_dict(), "answers": {name: value for name, value in answers.items() if QUESTIONS[name].record}}
-    return Turn(_intent(reading, question, answers), {**filled, **new}, read)
+    return Turn(_intent(reading, question, answers), {**filled, **new}, read, reading)
 
 
-def _after_emergency(reader: Reader, text: str, reading: Reading) -> str:
-    """Return the intent of a message after an emergency: settled, or a wish for a person, or nothing that counts."""
-    settled = None if reading.red_flags else reader.settles(text)
-    if settled:
-        return f"flag_{settled}"
-    return "human" if reading.intent == "human" else "answer"
+def _settled(
+    reader: Reader, text: str, question: str | None, held: Mapping[str, Any], reading: Reading
+) -> Settled | None:
+    """Return how a message settles red flags reported before, with their ids; None where it settles none.
+
+    "That was a joke" is of what was just said; later, the words must name the red flag.
+    """
+    emergency = held.get("stage") == "emergency"
+    reported = {
+        flag["id"]: flag
+        for flag in red_flags(held)
+        if flag["state"] == "reported" and (flag["tier"] == "emergency") is emergency
+    }
+    said = reader.settles(text) if reported else None
+    if said is None:
+        return None
+    named = said.about & set(reported)
+    if emergency:
+        return None if reading.red_flags else Settled(said.how, frozenset(reported))
+    fresh = frozenset(held.get("just_told") or ()) & set(reported)
+    if held.get("stage") == "plan" and len(reported) == 1:
+        # The plan has just named it.
+        fresh = frozenset(reported)
+    if said.how == "checked" and question in reading.answers and not _listed(question):
+        # "The doctor looked at it and said tendon" answers what was asked, unless it names the red flag.
+        fresh = frozenset()
+    about = named or fresh
+    # "The doctor looked at my swollen calf" is heard again; anything else heard is news, and news settles nothing.
+    old = {(name, flag["tier"]) for name, flag in reported.items() if name in about and said.how == "checked"}
+    heard_again = {(flag.id, flag.tier) for flag in reading.red_flags} <= old
+    return Settled(said.how, about) if about and heard_again else None
+
+
+def _settling(settled: Settled, question: str | None, reading: Reading) -> dict[str, Any]:
+    """Return what the dialogue is told of settled red flags; a "no" to the direct question goes with it."""
+    direct = question in QUESTIONS and QUESTIONS[question].single and reading.answers.get(SCREEN) == []
+    answer = {question: [QUESTIONS[question].harmless]} if question and direct else {}
+    return {"settles": sorted(settled.about), **answer}
+
+
+def _mended(reader: Reader, text: str, question: str | None, held: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what corrects the answer said back last: a new one, or that it is wrong; None where nothing does."""
+    said_back = held.get("said_back") or ()
+    if not said_back or question is None:
+        return None
+    value, wrong = reader.mends(text, said_back[0])
+    if wrong:
+        return {}
+    return None if value is None else dict(_canonical({said_back[0]: value})) or None
+
+
+def _doubted(reading: Reading, question: str | None, answers: Mapping[str, Any]) -> list[str]:
+    """Return the questions whose answers are to be said back, the one that was asked first.
+
+    They were settled from a doubt, or are several numbers at once.
+    """
+    numbers = [name for name in answers if QUESTIONS[name].kind in NUMBERS]
+    doubted = numbers if len(numbers) > 1 else [name for name, _ in reading.doubts if name in answers]
+    return sorted(dict.fromkeys(doubted), key=lambda name: name != question)
+
+
+def _upside_down(reading: Reading, question: str | None) -> bool:
+    """Tell whether a number was said on a scale that runs the other way; "what is good?" only asks."""
+    if reading.trace is None:
+        return (question, UPSIDE_DOWN) in reading.doubts
+    seen = reading.trace.seen
+    return (question, UPSIDE_DOWN) in seen.asked[1] and not asks_to_know(seen.plain)
+
+
+def _listed(question: str | None) -> bool:
+    return question in QUESTIONS and QUESTIONS[question].kind == "flags"
 
 
 def _canonical(answers: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -87,6 +171,9 @@ def _canonical(answers: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _beside(reader: Reader, text: str, question: str, held: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the message answers of the questions shown on the same screen as the one it did not answer."""
+    if not any(letter.isalpha() for letter in text):
+        # A bare number would fit any scale.
+        return {}
     for name in screen(held, question).questions:
         if name != question and QUESTIONS[name].kind in READ_BESIDE:
             value = reader.beside(text, name)
@@ -97,6 +184,9 @@ def _beside(reader: Reader, text: str, question: str, held: Mapping[str, Any]) -
 
 def _intent(reading: Reading, question: str | None, answers: Mapping[str, Any]) -> str:
     digression = reading.intent
+    if _upside_down(reading, question):
+        # "10 is good, so 2?" is a try at an answer, however it is put.
+        return "answer"
     if digression is None or (question and digression in MEANINGLESS_IN_A_FORM):
         return "answer"
     return digression

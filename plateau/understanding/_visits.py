@@ -52,7 +52,7 @@ _BOOKED = re.compile(
 )
 _MISSED = re.compile(r"\b(?:miss\w*|cancel\w*|skip\w*|lost)\b[a-z ]*$")
 _STILL_AHEAD = re.compile(
-    r"\b(?:next (?:1|session|visit|appointment)|tomorrow|tonight|later today|upcoming|coming up|(?:will|"
+    r"\b(?:next (?:1|one|session|visit|appointment)|tomorrow|tonight|later today|upcoming|coming up|(?:will|"
     r"ill) be|is (?:on|this|next))\b"
 )
 _ORDINAL = re.compile(

@@ -29,7 +29,7 @@ TAPPED = ("resume",)
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=True)
 class ReaderComponent(GraphComponent):  # type: ignore[misc]
-    """Reads each message against the question the form has just asked; learns from Rasa's NLU examples and from `examples`."""
+    """Reads each message against the question just asked; learns from Rasa's NLU examples and from `examples`."""
 
     def __init__(self, storage: ModelStorage, resource: Resource, learned: Learned | None = None) -> None:
         self._storage, self._resource = storage, resource
@@ -87,7 +87,7 @@ class ReaderComponent(GraphComponent):  # type: ignore[misc]
         asked = slots.get("requested_slot") if tracker and tracker.active_loop_name else None
         turn = interpret(reader, text, question=asked, held=slots)
         # Not an output: it would be stored with the message, and only `plateau read` asks for it.
-        message.set("reading", turn.reading)
+        message.set("turn", turn)
         message.set("intent", {"name": RASA_NAMES.get(turn.intent, turn.intent), "confidence": 1.0}, add_to_output=True)
         entities = [_entity(name, value, text) for name, value in turn.entities.items()]
         message.set("entities", (message.get("entities") or []) + entities, add_to_output=True)

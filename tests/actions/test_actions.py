@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from rasa_sdk.executor import ActionExecutor
 
-from actions.dialogue import faq_topic
+from actions._state import put_down
+from actions.dialogue import _examples, faq_topic
+from actions.forms import ways_out
 from actions.plan import spoken_plan
 from plateau.content import catalog
 from plateau.protocol import QUESTIONS, SECTIONS
@@ -20,6 +22,7 @@ WORDS = catalog()
 CARDIAC = {"id": "cardiac", "tier": "emergency", "state": "reported"}
 DVT = {"id": "dvt", "tier": "same_day", "state": "reported"}
 CRPS = {"id": "crps", "tier": "within_days", "state": "reported"}
+CRISIS = {"id": "mental_health_crisis", "tier": "emergency", "state": "reported", "because": "end it"}
 AGREED: dict[str, Any] = {"for_whom": "self", "country": "us", "consent": "yes"}
 SAFE = AGREED | {f"safety_{name}": ["none"] for name in ("now", "nerves", "ill", "injury")}
 
@@ -57,6 +60,11 @@ def act(
     return responses, events
 
 
+def settled(flag: dict[str, str], state: str) -> dict[str, str]:
+    """A red flag as it stands after the patient settled it, with the words for it."""
+    return {"because": WORDS.tree("plan.evidence.red_flags.items")[flag["id"]], **flag, "state": state}
+
+
 # ---------------------------------------------------------------- the moves
 
 REPORTED = {"red_flags": [CARDIAC]}
@@ -92,13 +100,31 @@ MOVES = [
     ("action_correct", SAFE | {"change": "consent"}, ["utter_what_to_change"], {}),
     ("action_correct", SAFE | {"change": "shoe_size"}, ["utter_what_to_change"], {}),
     ("action_pause", STOPPED, ["safety.after_emergency"], {"stage": "not set"}),
-    ("action_flag_mistake", STOPPED, ["safety.mistake"], {"red_flags": [{**CARDIAC, "state": "denied"}]}),
-    ("action_flag_checked", STOPPED, ["safety.checked"], {"red_flags": [{**CARDIAC, "state": "checked"}]}),
+    ("action_flag_mistake", STOPPED, ["safety.mistake"], {"red_flags": [settled(CARDIAC, "denied")]}),
+    ("action_flag_checked", STOPPED, ["safety.checked"], {"red_flags": [settled(CARDIAC, "checked")], "review": None}),
     ("action_flag_checked", SAFE | {"safety_now": ["chest_pain"], "stage": "emergency"}, ["safety.checked"],
-     {"red_flags": [{**CARDIAC, "state": "checked"}], "safety_now": ["none"]}),
+     {"red_flags": [settled(CARDIAC, "checked")], "safety_now": ["none"]}),
     ("action_flag_checked", SAFE | {"safety_injury": ["cannot_bear_weight", "swollen_calf"], "stage": "emergency"},
      ["safety.checked"], {"safety_injury": ["swollen_calf"]}),
+    # Not what was said last, and not named: nothing is settled.
     ("action_flag_mistake", SAFE | {"red_flags": [DVT], "stage": "pain"}, [], {"red_flags": "not set"}),
+    ("action_flag_mistake", SAFE | {"red_flags": [DVT], "stage": "pain", "just_told": ["dvt"], "told_flags": [
+        "crps:within_days", "dvt:same_day"]}, ["safety.mistake"],
+     {"red_flags": [settled(DVT, "denied")], "told_flags": ["crps:within_days"], "last_asked": "not set"}),
+    ("action_flag_checked", SAFE | {"red_flags": [DVT, CRPS], "stage": "pain", "just_told": ["crps"]},
+     ["safety.checked"], {"red_flags": [DVT, settled(CRPS, "checked")]}),
+    ("action_flag_checked", SAFE | {"safety_injury": ["swollen_calf"], "stage": "pain", "just_told": ["dvt"]},
+     ["safety.checked"], {"red_flags": [settled(DVT, "checked")], "safety_injury": ["none"]}),
+    # A crisis is no mistake before the direct question is answered.
+    ("action_flag_mistake", SAFE | {"red_flags": [CRISIS], "safety_mood": ["yes"], "stage": "emergency"}, [],
+     {"red_flags": [{**CRISIS, "state": "unknown"}], "safety_mood": None}),
+    ("action_flag_checked", SAFE | {"red_flags": [CRISIS], "stage": "emergency"}, ["safety.checked"],
+     {"red_flags": [{**CRISIS, "state": "checked"}]}),
+    ("action_next_section", SAFE | {"red_flags": [{**CRISIS, "state": "unknown"}]}, [], {"stage": "safety"}),
+    ("action_next_section", SAFE | {"red_flags": [{**CRISIS, "state": "unknown"}], "safety_mood": ["no"]}, [],
+     {"stage": "problem"}),
+    ("action_restart_interview", SAFE | {"red_flags": [settled(DVT, "denied"), {**CRPS, "state": "denied"}]},
+     ["utter_restarted"], {"red_flags": [settled(DVT, "denied")]}),
 ]  # fmt: skip
 
 
@@ -130,6 +156,7 @@ def test_a_move_deletes_no_more_than_it_says(action: str, slots: Any, kept: set[
 
 # ---------------------------------------------------------------- words that answer nothing
 
+PAIN = {"stage": "pain", "requested_slot": "pain_now"}
 CLARIFY = [
     # slots, what the message filled, form, says, sets
     ({"stage": "paused"}, {}, None, ["utter_paused_hint"], {}),
@@ -138,8 +165,14 @@ CLARIFY = [
     ({"stage": "opening"}, {}, None, ["utter_nothing_asked"], {}),
     ({"stage": "emergency", "told_flags": ["cardiac:emergency"]} | REPORTED, {}, None, ["safety.after_emergency"], {}),
     ({"stage": "pain"}, {}, "pain_form", ["utter_not_understood"], {"failed_readings": 1}),
-    ({"stage": "pain", "failed_readings": 1}, {}, "pain_form", ["utter_offer_help"], {"failed_readings": 2}),
-    ({"stage": "pain", "failed_readings": 7}, {}, "pain_form", ["utter_offer_help"], {"failed_readings": 8}),
+    (PAIN | {"failed_readings": 1}, {}, "pain_form", ["utter_explain"], {"failed_readings": 2}),
+    (PAIN | {"failed_readings": 2}, {}, "pain_form", ["utter_offer_help"], {"failed_readings": 3}),
+    (PAIN | {"failed_readings": 7}, {}, "pain_form", ["utter_offer_help"], {"failed_readings": 8}),
+    (PAIN | {"requested_slot": "consent", "failed_readings": 7}, {}, "pain_form", ["utter_offer_person"],
+     {"failed_readings": 8}),
+    (PAIN, {"upside_down": "pain_now"}, "pain_form", [], {"failed_readings": 1}),
+    (PAIN | {"failed_readings": 1}, {"upside_down": "pain_now"}, "pain_form", ["utter_explain"],
+     {"failed_readings": 2}),
     ({"stage": "pain"}, {"sleep": "poor"}, "pain_form", ["utter_noted"], {}),
     (
         {"stage": "pain"},
@@ -148,8 +181,9 @@ CLARIFY = [
         ["utter_not_understood"],
         {"pain_now": None, "failed_readings": 1},
     ),
-    ({"stage": "pain"}, {"red_flags": [DVT]}, "pain_form", ["safety.same_day"], {"told_flags": ["dvt:same_day"]}),
-]
+    ({"stage": "pain"}, {"red_flags": [DVT]}, "pain_form", ["safety.same_day"],
+     {"told_flags": ["dvt:same_day"], "just_told": ["dvt"]}),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("slots", "filled", "form", "says", "sets"), CLARIFY, ids=str)
@@ -157,6 +191,81 @@ def test_words_that_answer_nothing_are_met_by_where_one_stands(
     slots: Any, filled: Any, form: str | None, says: list[str], sets: Any
 ) -> None:
     assert act("action_clarify", slots, said=filled, form=form) == (says, sets)
+
+
+@pytest.mark.parametrize(
+    ("intent", "form", "failures", "says"),
+    [
+        ("out_of_scope", "pain_form", None, ["utter_out_of_scope"]),
+        ("out_of_scope", "pain_form", 1, ["utter_explain"]),
+        ("out_of_scope", None, None, ["utter_out_of_scope"]),
+    ],
+)
+def test_what_is_out_of_scope_is_no_loop(intent: str, form: str | None, failures: int | None, says: list[str]) -> None:
+    said, _ = act("action_clarify", PAIN | {"failed_readings": failures}, intent=intent, form=form)
+    assert said == says
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_can_be_explained_and_left(name: str) -> None:
+    question = QUESTIONS[name]
+    assert _examples(question).strip()
+    payloads = [button["payload"] for button in ways_out(question)]
+    ways = [f'/skip{{"{name}": "skipped"}}', f'/dont_know{{"{name}": "unknown"}}']
+    assert payloads == [*([] if question.required else ways), "/human"]
+
+
+# ---------------------------------------------------------------- saying back
+
+SAID_BACK = [
+    # what the message filled, what was said back before, says, what is said back now
+    ({"pain_now": 5, "pain_worst": 9, "doubts": ["pain_now", "pain_worst"]}, None, ["utter_said_back"],
+     ["pain_now", "pain_worst"]),
+    ({"pain_now": 7, "doubts": ["pain_now"]}, None, ["utter_said_back"], ["pain_now"]),
+    # Once an answer: the next section's form may look at the same message again.
+    ({"pain_now": 7, "doubts": ["pain_now"]}, ["pain_now"], [], "not set"),
+    ({"pain_now": 7}, None, [], "not set"),
+    ({"pain_worst": 7}, ["pain_now"], [], None),
+    ({"pain_now": 12, "doubts": ["pain_now"]}, None, [], "not set"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("filled", "before", "says", "after"), SAID_BACK, ids=str)
+def test_what_left_room_for_doubt_is_said_back_once(filled: Any, before: Any, says: list[str], after: Any) -> None:
+    slots = SAFE | {"requested_slot": "pain_now", "said_back": before}
+    said, sets = act("validate_pain_form", slots, said=filled, form="pain_form")
+    assert (said, sets.get("said_back", "not set")) == (says, after)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"pain_now": 5}, "5 for now"),
+        ({"pain_worst": 9, "pain_now": 5}, "5 for now and 9 for the worst"),
+        ({"sessions": 12, "weeks_in_pt": 6}, "6 weeks in therapy and 12 visits"),
+        ({"hep_days_done": 1}, "1 day a week done"),
+        ({"pain_now": 5, "pain_worst": 9, "pain_start": 8}, "5 for now, 9 for the worst and 8 for the start"),
+    ],
+    ids=str,
+)
+def test_numbers_are_said_back_in_plain_words(values: Any, words: str) -> None:
+    assert put_down(values) == words
+
+
+def test_change_opens_what_was_said_back() -> None:
+    slots = SAFE | {"pain_now": 5, "pain_worst": 9, "said_back": ["pain_now", "pain_worst"]}
+    said, sets = act("action_correct", slots, intent="correct_answer")
+    assert (said, sets["pain_now"], sets["pain_worst"], sets["said_back"]) == ([], None, None, None)
+    assert sets["before"] == {"pain_now": 5, "pain_worst": 9}
+
+
+def test_an_upside_down_scale_is_asked_about_in_the_question() -> None:
+    slots = SAFE | {"last_asked": "pain_now"}
+    message = {"intent": {"name": "answer"}, "entities": [{"entity": "upside_down", "value": "pain_now"}]}
+    tracker = {"sender_id": "someone", "slots": slots, "latest_message": message, "events": []}
+    (asked,) = asyncio.run(EXECUTOR.run({"next_action": "action_ask_pain_now", "tracker": tracker}))["responses"]
+    assert asked["id"] == "retry.pain_now"
+    assert asked["text"].startswith(WORDS.get("questions.nprs.which_end"))
 
 
 # ---------------------------------------------------------------- asking
@@ -350,6 +459,25 @@ FAQ = [
     ("What is an MRI for", "mri"),
     ("tell me about an EPIDURAL injection!", "nerve_block"),
     ("whats an x-ray", "ct_xray"),
+    ("what is hep", "hep"),
+    ("what does NPRS stand for", "nprs"),
+    ("how does the pain scale work", "nprs"),
+    ("what is joint mobilisation", "manual_therapy"),
+    ("should i push for a scan", "mri"),
+    ("are nerve blocks safe", "nerve_block"),
+    ("do cortisone shots work", "steroid_injection"),
+    ("can i ask another physio", "second_opinion"),
+    ("should it hurt the next day", "soreness_normal"),
+    ("do i keep going if it hurts", "should_i_stop"),
+    ("is it safe to continue my exercises", "should_i_stop"),
+    ("how long should it take", "how_long"),
+    ("when should i see improvement", "how_long"),
+    ("how much time does it cost me", "effort_cost"),
+    ("how much work is this going to be", "effort_cost"),
+    ("what do you do with my answers", "data_privacy"),
+    ("is there a human behind this", "are_you_a_person"),
+    ("what should i do in a flare-up", "flare_ups"),
+    ("my pain flared what now", "flare_ups"),
     ("sdkjfh", "general"),
     ("", "general"),
     ("cats and octopus", "general"),
@@ -366,6 +494,27 @@ def test_each_phrase_of_a_topic_leads_to_it(topic: str) -> None:
     assert {
         phrase: found for phrase in WORDS.tree(f"faq.{topic}")["match"] if (found := faq_topic(phrase)) != topic
     } == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("are you a person", ["faq.are_you_a_person", "utter_human"]),
+        ("is this a real person?", ["faq.are_you_a_person", "utter_human"]),
+        ("can i talk to a real person", ["utter_human"]),
+    ],
+)
+def test_who_asks_whether_i_am_a_person_is_told(text: str, says: list[str]) -> None:
+    assert act("action_human", text=text, intent="human") == (says, {})
+
+
+@pytest.mark.parametrize(
+    ("failures", "says"),
+    [(None, ["faq.general"]), (1, ["faq.general", "utter_explain"]), (2, ["faq.general", "utter_offer_help"])],
+)
+def test_a_question_without_an_answer_is_no_loop(failures: int | None, says: list[str]) -> None:
+    said, sets = act("action_answer_faq", PAIN | {"failed_readings": failures}, text="cats", form="pain_form")
+    assert (said, sets) == (says, {"failed_readings": (failures or 0) + 1})
 
 
 # ---------------------------------------------------------------- the plan

@@ -183,3 +183,16 @@ def test_no_text_of_the_plan_is_left_over(group: str) -> None:
         "notes": {note.id for notes in rules.notes.values() for note in notes},
     }
     assert set(catalog().tree(f"plan.{group}")) == used[group]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("checked", "A doctor has already checked a swollen"), ("denied", "You first told me about a swollen")],
+)
+def test_the_plan_names_a_settled_red_flag_among_much_else(state: str, words: str) -> None:
+    flag = {"id": "dvt", "tier": "same_day", "state": state, "because": "my calf is swollen"}
+    busy = {"weeks_in_pt": 9, "sessions": 14, "progress": "a_bit_worse", "told_therapist": "no", "effort": "too_hard"}
+    much = {"session_response": ["setback"], "sleep": "poor", "mood": "low", "confidence": "low", "pain_now": 7}
+    plan = assess({**busy, **much, "red_flags": [flag]}).to_dict()
+    assert any(words in item["because"] for item in plan["recommendations"])
+    assert plan["tier"] == "routine"

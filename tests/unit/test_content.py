@@ -22,7 +22,7 @@ LISTS = (r"faq\.\w+\.match", r"page\.emergency\.signs")
 # Names that may stand in braces, by the file or the text they stand in.
 PLACEHOLDERS = {
     "safety": {"emergency", "crisis", "advice", "because"},
-    "questions": set(),
+    "questions": {"value", "options"},
     "faq": set(),
 }
 
@@ -58,7 +58,8 @@ def test_a_question_has_its_four_texts_and_a_title_for_each_of_its_values(name: 
     assert [part for part in FOUR if not texts.get(part, "").strip()] == []
     assert list(texts.get("options", {})) == list(question.values)
     assert ("none" in texts) == question.none
-    assert set(texts) <= {*FOUR, "options", "none", "placeholder"}
+    assert ("noted" in texts) == (question.kind in ("number", "nprs"))
+    assert set(texts) <= {*FOUR, "options", "none", "placeholder", "noted"}
     assert question.unit is None or question.unit in WORDS.tree("questions.units")
 
 
@@ -86,7 +87,7 @@ def test_every_answer_can_be_said(name: str) -> None:
 
 
 def test_the_words_of_the_questions_are_of_questions_that_exist() -> None:
-    shared = {"yes_no", "regions", "sections", "units", "unknown", "skipped", "nprs", "psfs"}
+    shared = {"yes_no", "regions", "sections", "units", "unit", "examples", "unknown", "skipped", "nprs", "psfs"}
     assert set(WORDS.tree("questions")) == {*QUESTIONS, *shared}
     assert list(WORDS.tree("questions.sections")) == list(SECTIONS)
 

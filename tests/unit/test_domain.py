@@ -30,13 +30,17 @@ OWN_SLOTS = {
     "before",
     "change",
     "red_flags",
+    "said_back",
+    "just_told",
 }
 FROM_WORDS = ("red_flags", "change")
+# What the reader tells the actions of one message only: no slot keeps it.
+IN_PASSING = ("doubts", "upside_down", "settles")
 INTENTS = [next(iter(intent)) for intent in DOMAIN["intents"]]
 
 
 def test_every_question_is_an_entity_and_a_slot() -> None:
-    assert DOMAIN["entities"] == [*QUESTIONS, *FROM_WORDS]
+    assert DOMAIN["entities"] == [*QUESTIONS, *FROM_WORDS, *IN_PASSING]
     assert set(DOMAIN["slots"]) == {*QUESTIONS, *OWN_SLOTS}
 
 
@@ -132,13 +136,13 @@ PAYLOAD = re.compile(r"^/(?P<intent>\w+)(?P<entities>\{.*\})?$")
 
 
 def payloads() -> Iterator[tuple[str, str]]:
-    from actions.forms import _buttons
+    from actions.forms import answer_buttons
 
     for name, variants in DOMAIN["responses"].items():
         for variant in variants:
             yield from ((name, button["payload"]) for button in variant.get("buttons", ()))
     for question in QUESTIONS.values():
-        yield from ((f"action_ask_{question.id}", button["payload"]) for button in _buttons(question) or ())
+        yield from ((f"action_ask_{question.id}", button["payload"]) for button in answer_buttons(question) or ())
 
 
 @pytest.mark.parametrize(("where", "payload"), payloads())
@@ -152,10 +156,10 @@ def test_a_buttons_payload_is_an_intent_with_answers_that_are_valid(where: str, 
 
 
 def test_a_choice_is_asked_with_a_button_for_each_value() -> None:
-    from actions.forms import _buttons
+    from actions.forms import answer_buttons
 
     for question in QUESTIONS.values():
-        buttons = _buttons(question) or []
+        buttons = answer_buttons(question) or []
         wanted = list(question.values) if question.kind == "choice" else []
         titles = catalog().tree(f"questions.{question.id}").get("options", {})
         assert [(button["title"]) for button in buttons] == [titles[value] for value in wanted]

@@ -20,6 +20,8 @@ from plateau.protocol import (
     red_flags,
     required,
     screen,
+    settle,
+    taken_back,
     tier,
     validate,
 )
@@ -168,6 +170,53 @@ def test_flags_only_rise_and_count_again_when_said_again() -> None:
     assert merge_flags([high], [low]) == [high]
     assert merge_flags([low], [high]) == [high]
     assert merge_flags([{**high, "state": "denied"}], [low]) == [low]
+
+
+MISTAKEN = {"id": "dvt", "tier": "same_day", "state": "denied", "because": "my calf is swollen"}
+CRISIS = {"id": "mental_health_crisis", "tier": "emergency", "state": "reported", "because": "end it"}
+OPEN_CRISIS = {**CRISIS, "state": "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "name", "state", "tiers"),
+    [
+        # Taken back outweighs what the list only denies, and is told from it by its words.
+        ({"safety_injury": ["none"], "red_flags": [MISTAKEN]}, "dvt", "denied", "none"),
+        # What is not known, or reported again, outweighs what was taken back.
+        ({"safety_injury": "unknown", "red_flags": [MISTAKEN]}, "dvt", "unknown", "none"),
+        ({"safety_injury": ["swollen_calf"], "red_flags": [MISTAKEN]}, "dvt", "reported", "same_day"),
+        ({"red_flags": [OPEN_CRISIS]}, "mental_health_crisis", "unknown", "same_day"),
+        ({"red_flags": [OPEN_CRISIS], "safety_mood": "skipped"}, "mental_health_crisis", "unknown", "same_day"),
+        ({"red_flags": [OPEN_CRISIS], "safety_mood": ["no"]}, "mental_health_crisis", "denied", "none"),
+        ({"red_flags": [OPEN_CRISIS], "safety_mood": ["yes"]}, "mental_health_crisis", "reported",
+         "emergency"),
+        # A wish that was not taken back stays reported whatever the direct question brings.
+        ({"red_flags": [{**CRISIS, "tier": "same_day"}], "safety_mood": ["no"]}, "mental_health_crisis", "reported",
+         "same_day"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_how_a_red_flag_stands(answers: dict[str, Any], name: str, state: str, tiers: str) -> None:
+    flags = red_flags(answers)
+    assert next(flag["state"] for flag in flags if flag["id"] == name) == state
+    assert tier([flag for flag in flags if flag["id"] == name]) == tiers
+
+
+@pytest.mark.parametrize(
+    ("flag", "state", "after"),
+    [
+        (MISTAKEN | {"state": "reported"}, "denied", MISTAKEN),
+        ({"id": "dvt", "tier": "same_day", "state": "reported"}, "denied", MISTAKEN | {"because": "a calf"}),
+        ({"id": "dvt", "tier": "same_day", "state": "reported"}, "checked",
+         MISTAKEN | {"because": "a calf", "state": "checked"}),
+        (CRISIS, "denied", OPEN_CRISIS),
+        (CRISIS, "checked", CRISIS | {"state": "checked"}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_settled_red_flag_keeps_its_words(flag: dict[str, str], state: str, after: dict[str, str]) -> None:
+    assert settle(flag, state, "a calf") == after
+    assert taken_back(settle(flag, state, "a calf")) is (after["state"] == "denied")
 
 
 @pytest.mark.parametrize(("done", "prescribed", "expected"), [(3, 5, 60.0), (7, 5, 100.0), (0, 7, 0.0)])

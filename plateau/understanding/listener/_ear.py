@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,16 +17,28 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).with_name("weights")
 DANGER, FLAG, TIER = "danger", "flag", "tier"
 
-# From how likely a danger is it said, though no rule fired; below how likely a rule's alarm is taken back. An emergency that
-# a rule heard is taken back only where the words are all but certainly harmless.
-ALARM = {"within_days": 0.75, "same_day": 0.75, "emergency": 0.6}
+# From how likely a danger is it said, though no rule fired; below how likely a rule's alarm is taken back. An emergency
+# that a rule heard is taken back only where the words are all but certainly harmless.
+ALARM = {"within_days": 0.7, "same_day": 0.6, "emergency": 0.4}
 DOUBT = {"within_days": 0.2, "same_day": 0.2, "emergency": 0.12}
 EMERGENCY = 0.5
 # A second red flag in the same message must be this likely beside the first.
 ALSO = 0.6
-# In a long message a few dangerous words would drown: it is listened to in stretches of so many words, half overlapping.
+# In a long message a few dangerous words would drown: it is listened to in stretches of so many words, half
+# overlapping.
 STRETCH = 40
 MOST_WORDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What the ear made of a message: how likely a danger is, in which `words`, what it left, took back and added."""
+
+    danger: float
+    words: Sequence[Word]
+    kept: tuple[Heard, ...]
+    taken_back: tuple[Heard, ...]
+    added: tuple[Heard, ...]
 
 
 class Ear:
@@ -40,7 +53,7 @@ class Ear:
 
     @classmethod
     def load(cls, folder: Path = WEIGHTS) -> Ear | None:
-        """Read the weights that `make setup` made; None where there are none. Raises ValueError where they are broken."""
+        """Read the weights that `make setup` made; None where there are none, ValueError where they are broken."""
         if not folder.is_dir():
             return None
         # Here, not at the top: the last resort must live without it.
@@ -50,20 +63,31 @@ class Ear:
 
     def weigh(
         self, text: str, words: Sequence[Word], heard: Sequence[Heard], cues: Mapping[str, float], asked: bool
-    ) -> Iterator[Heard]:
-        """Yield the red flags of a message, given what the rules heard and found in it; none is doubted when `asked`."""
+    ) -> Weighed:
+        """Weigh a message, given what the rules heard and found in it; no red flag is doubted when `asked`."""
         stretch, danger = max(
             ((part, self._danger(part, cues)) for part in _stretches(words)),
             key=lambda pair: pair[1],
             default=((), 0.0),
         )
-        yield from (flag for flag in heard if asked or danger >= DOUBT[flag.tier])
-        if danger >= min(ALARM.values()):
-            named = {flag.id: TIERS.index(flag.tier) for flag in heard}
-            for flag, tier in self._flags(stretch, cues):
-                new = not heard or flag in named or tier == "emergency"
-                if new and danger >= ALARM[tier] and TIERS.index(tier) > named.get(flag, -1):
-                    yield Heard(flag, tier, self._because(text, stretch, flag, cues))
+        kept = tuple(flag for flag in heard if asked or danger >= DOUBT[flag.tier])
+        taken_back = tuple(flag for flag in heard if flag not in kept)
+        return Weighed(danger, stretch, kept, taken_back, tuple(self._added(text, stretch, danger, heard, cues)))
+
+    def because(self, words: Sequence[Word], cues: Mapping[str, float]) -> list[tuple[str, float]]:
+        """Return the words and [cues] that spoke most for a danger, with what each added to its log odds."""
+        return self._learned.because(DANGER, plain(words), cues, DANGER)
+
+    def _added(
+        self, text: str, words: Sequence[Word], danger: float, heard: Sequence[Heard], cues: Mapping[str, float]
+    ) -> Iterator[Heard]:
+        if danger < min(ALARM.values()):
+            return
+        named = {flag.id: TIERS.index(flag.tier) for flag in heard}
+        for flag, tier in self._flags(words, cues):
+            new = not heard or flag in named or tier == "emergency"
+            if new and danger >= ALARM[tier] and TIERS.index(tier) > named.get(flag, -1):
+                yield Heard(flag, tier, self._because(text, words, flag, cues))
 
     def _danger(self, words: Sequence[Word], cues: Mapping[str, float]) -> float:
         return self._learned.judge(DANGER, self._learned.features(plain(words)), cues)[DANGER]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any
 
-from plateau.understanding.listener._ear import Ear
+from plateau.understanding.listener._ear import Ear, Weighed
 from plateau.understanding.listener._heard import Heard, quote
 from plateau.understanding.listener._patterns import Hit, Span
 from plateau.understanding.listener._rules import FLAGS, TIERS, Concept, Rule, RuleSet, load_rules
@@ -23,7 +24,7 @@ Judge = Callable[[Span, Hit], frozenset[str]]
 
 
 class Listener:
-    """Hears red flags: by the rules, told apart from denials, the past and other people by the spaCy pipeline, and by ear.
+    """Hears red flags: by the rules, told apart from denials, the past and other people by spaCy, and by ear.
 
     The ear is what `make setup` learned from the examples. Without it the rules listen alone.
     """
@@ -45,12 +46,16 @@ class Listener:
 
         Never raises on any text.
         """
+        return self.hear(text, known, asked=asked).flags
+
+    def hear(self, text: str, known: Mapping[str, Any] | None = None, *, asked: bool = False) -> Hearing:
+        """Return what `listen` does together with how it came to it."""
         return _listen(self._rules, text, known or {}, self._judge_of, self._ear, asked)
 
     def seen(self, text: str) -> tuple[str, dict[str, float]]:
         """Return the words of `text` as they are matched, and what the rules find in it: what the ear learns from."""
         words = split(text)
-        found = _Found(self._rules, text, words, {}, self._judge_of)
+        found = Found(self._rules, text, words, {}, self._judge_of)
         return plain(words), found.cues
 
     def _judge_of(self, words: Sequence[Word]) -> Judge:
@@ -83,7 +88,28 @@ def listen_plainly(text: str, known: Mapping[str, Any] | None = None) -> tuple[H
     little, and hears every emergency that `Listener` hears.
     """
     rules = load_rules()
-    return _listen(rules, text, known or {}, lambda words: _plain_judge(words, rules.denials))
+    return _listen(rules, text, known or {}, lambda words: _plain_judge(words, rules.denials)).flags
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What became of one stretch of a message: what the rules found in it, and what the ear made of that."""
+
+    found: Found
+    weighed: Weighed | None
+
+    @property
+    def heard(self) -> tuple[Heard, ...]:
+        return self.found.heard if self.weighed is None else (*self.weighed.kept, *self.weighed.added)
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """The red flags of a message, most urgent first, and the stretches they were heard in by rules and `ear`."""
+
+    flags: tuple[Heard, ...]
+    stretches: tuple[Stretch, ...]
+    ear: Ear | None
 
 
 def _plain_judge(words: Sequence[Word], denials: frozenset[tuple[str, ...]]) -> Judge:
@@ -108,19 +134,23 @@ def _listen(
     judge_of: Callable[[Sequence[Word]], Judge],
     ear: Ear | None = None,
     asked: bool = False,
-) -> tuple[Heard, ...]:
+) -> Hearing:
     best: dict[str, Heard] = {}
+    stretches = []
     words = split(text)
     for start in range(0, max(1, len(words) - _OVERLAP), _CHUNK - _OVERLAP):
         chunk = words[start : start + _CHUNK]
-        found = _Found(rules, text, chunk, known, judge_of)
-        for heard in ear.weigh(text, chunk, found.heard, found.cues, asked) if ear else found.heard:
+        found = Found(rules, text, chunk, known, judge_of)
+        weighed = ear.weigh(text, chunk, found.heard, found.cues, asked) if ear else None
+        stretches.append(Stretch(found, weighed))
+        for heard in stretches[-1].heard:
             if heard.id not in best or TIERS.index(heard.tier) > TIERS.index(best[heard.id].tier):
                 best[heard.id] = heard
-    return tuple(sorted(best.values(), key=lambda heard: (-TIERS.index(heard.tier), FLAGS.index(heard.id))))
+    flags = sorted(best.values(), key=lambda heard: (-TIERS.index(heard.tier), FLAGS.index(heard.id)))
+    return Hearing(tuple(flags), tuple(stretches), ear)
 
 
-class _Found:
+class Found:
     """What the rules find in one stretch of words: the red flags that fire, and every concept said."""
 
     def __init__(
@@ -136,7 +166,15 @@ class _Found:
         self._judge, self._plain = judge_of(words), _plain_judge(words, rules.denials)
         self._said: dict[str, Hit | None] = {}
         self._softened: dict[str, bool] = {}
-        self.heard = tuple(self._fired()) if self._found else ()
+        self.fired = tuple(self._fired()) if self._found else ()
+        self.heard = tuple(heard for _, heard in self.fired)
+
+    def said(self) -> Iterator[tuple[str, str, frozenset[str]]]:
+        """Yield every concept said, its words, and what speaks against its counting: nothing where it is meant."""
+        for key in (key for key in self._found if not key.startswith("!")):
+            hit = self._hit(key) or self._found[key][0]
+            against = _against(self._rules.concepts[key], self._found, hit, self._judge)
+            yield key, self._quote([hit]), frozenset(against)
 
     @property
     def cues(self) -> dict[str, float]:
@@ -152,7 +190,7 @@ class _Found:
         )
         return dict.fromkeys(names, 1.0)
 
-    def _fired(self) -> Iterator[Heard]:
+    def _fired(self) -> Iterator[tuple[Rule, Heard]]:
         # Most rules lack a concept that nobody said and we do not know of; only the rest is weighed.
         known = {key for key in self._rules.knowable if _is_known(self._rules.concepts[key].known, self._known)}
         possible = known | self._found.keys()
@@ -160,8 +198,11 @@ class _Found:
             if _possible(rule, possible) and _fires(rule, self._says, self._softens):
                 hits = [hit for key in _keys(rule) if (hit := self._said.get(key)) is not None]
                 if hits:
-                    marked = (at for hit in hits for start, end in hit.parts for at in range(start, end))
-                    yield Heard(rule.flag, rule.tier, quote(self._text, self._words, marked))
+                    yield rule, Heard(rule.flag, rule.tier, self._quote(hits))
+
+    def _quote(self, hits: Sequence[Hit]) -> str:
+        marked = (at for hit in hits for start, end in hit.parts for at in range(start, end))
+        return quote(self._text, self._words, marked)
 
     def _hit(self, key: str) -> Hit | None:
         if key not in self._said:
@@ -203,13 +244,18 @@ def _fires(rule: Rule, says: Callable[[str], bool], softens: Callable[[str], boo
 
 def _counting(concept: Concept, found: Mapping[str, list[Hit]], judge: Judge) -> Hit | None:
     """Return the first hit that the patient means of themselves, now; None where there is none."""
+    hits = found.get(concept.key, ())
+    return next((hit for hit in hits if next(_against(concept, found, hit, judge), None) is None), None)
+
+
+def _against(concept: Concept, found: Mapping[str, list[Hit]], hit: Hit, judge: Judge) -> Iterator[str]:
+    """Yield why a hit does not count: other words cancel it, or it is denied, past, somebody else's, ..."""
     cancelled = found.get("!" + concept.key, ())
-    for hit in found.get(concept.key, ()):
-        if any(hit.start < other.end and other.start < hit.end for other in cancelled):
-            continue
-        if all(judge(span, hit) <= concept.despite for span in _judged_parts(hit)):
-            return hit
-    return None
+    if any(hit.start < other.end and other.start < hit.end for other in cancelled):
+        yield "cancelled"
+        return
+    for span in _judged_parts(hit):
+        yield from judge(span, hit) - concept.despite
 
 
 def _judged_parts(hit: Hit) -> Sequence[Span]:
