@@ -236,7 +236,11 @@ def _likely(seen: Seen, question: str) -> str | list[str] | None:
     taken = [value for value in ranked if seen.values[value] >= LIKELY and value != NOTHING]
     if not taken and seen.values[ranked[0]] >= LIKELIEST:
         taken = ranked[:1]
-    return [value for value in taken if value != "none"] or taken or None
+    named = [value for value in taken if value != "none"]
+    if taken and not named and by_rule and by_rule != taken:
+        # "It is weak but it does not lock": what the rules found is not outweighed by a "none".
+        return by_rule
+    return named or taken or None
 
 
 def likeliest(seen: Seen) -> tuple[str | None, float]:

@@ -151,6 +151,11 @@ class Learned:
         return both
 
 
+def no_words(beside: int, cues: Cues, *labels: str) -> list[Example]:
+    """Return examples that teach what a message means of which no word is known, as many as weigh beside the others."""
+    return [Example("", cues, frozenset(labels))] * max(5, beside // 20)
+
+
 def _regression() -> LogisticRegression:
     return LogisticRegression(C=STRENGTH, tol=0.01, solver="liblinear", class_weight="balanced", random_state=42)
 

@@ -11,10 +11,14 @@ import yaml
 from plateau.protocol import QUESTIONS
 
 from ._decision import ANSWER, INTENT, LEARNED, NOT_TOLD, NOTHING, TOLD
-from ._learned import Example
+from ._learned import Example, no_words
 from ._reader import Reader
 
 FOLDER = Path(__file__).with_name("examples")
+
+
+# The cue of a question of which the rules read nothing.
+NOTHING_READ = {"reads nothing": 1.0}
 
 
 class LessonError(ValueError):
@@ -58,4 +62,6 @@ def lessons_to_examples(lessons: Iterable[Lesson], reader: Reader) -> Mapping[st
         if lesson.question in LEARNED and lesson.values is not None:
             values = frozenset(lesson.values or (NOTHING,))
             heads.setdefault(str(lesson.question), []).append(Example(seen.plain, seen.answer_cues, values))
+    for name, rows in heads.items():
+        rows += no_words(len(rows), {}, ANSWER) if name == INTENT else no_words(len(rows), NOTHING_READ, NOTHING)
     return heads

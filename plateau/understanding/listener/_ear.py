@@ -19,14 +19,16 @@ DANGER, FLAG, TIER = "danger", "flag", "tier"
 
 # From how likely a danger is it said, though no rule fired; below how likely a rule's alarm is taken back. An emergency
 # that a rule heard is taken back only where the words are all but certainly harmless.
-ALARM = {"within_days": 0.7, "same_day": 0.6, "emergency": 0.4}
+ALARM = {"within_days": 0.8, "same_day": 0.65, "emergency": 0.45}
 DOUBT = {"within_days": 0.2, "same_day": 0.2, "emergency": 0.12}
 EMERGENCY = 0.5
 # A second red flag in the same message must be this likely beside the first.
 ALSO = 0.6
+# Of fewer words the ear alone raises no alarm: the short ways to say a danger are the rules' own.
+FEWEST = 4
 # In a long message a few dangerous words would drown: it is listened to in stretches of so many words, half
 # overlapping.
-STRETCH = 40
+STRETCH = 30
 MOST_WORDS = 6
 
 
@@ -64,13 +66,15 @@ class Ear:
     def weigh(
         self, text: str, words: Sequence[Word], heard: Sequence[Heard], cues: Mapping[str, float], asked: bool
     ) -> Weighed:
-        """Weigh a message, given what the rules heard and found in it; no red flag is doubted when `asked`."""
+        """Weigh a message, given what the rules heard and found in it; none is doubted when `asked` or in a long one."""
         stretch, danger = max(
             ((part, self._danger(part, cues)) for part in _stretches(words)),
             key=lambda pair: pair[1],
             default=((), 0.0),
         )
-        kept = tuple(flag for flag in heard if asked or danger >= DOUBT[flag.tier])
+        # In a long story the harmless words would outweigh the one sentence that counts.
+        firm = asked or len(words) > STRETCH
+        kept = tuple(flag for flag in heard if firm or danger >= DOUBT[flag.tier])
         taken_back = tuple(flag for flag in heard if flag not in kept)
         return Weighed(danger, stretch, kept, taken_back, tuple(self._added(text, stretch, danger, heard, cues)))
 
@@ -81,7 +85,7 @@ class Ear:
     def _added(
         self, text: str, words: Sequence[Word], danger: float, heard: Sequence[Heard], cues: Mapping[str, float]
     ) -> Iterator[Heard]:
-        if danger < min(ALARM.values()):
+        if danger < min(ALARM.values()) or (not heard and sum(word.plain.isalpha() for word in words) < FEWEST):
             return
         named = {flag.id: TIERS.index(flag.tier) for flag in heard}
         for flag, tier in self._flags(words, cues):
@@ -90,6 +94,8 @@ class Ear:
                 yield Heard(flag, tier, self._because(text, words, flag, cues))
 
     def _danger(self, words: Sequence[Word], cues: Mapping[str, float]) -> float:
+        if not any(word.plain.isalpha() for word in words):
+            return 0.0
         return self._learned.judge(DANGER, self._learned.features(plain(words)), cues)[DANGER]
 
     def _flags(self, words: Sequence[Word], cues: Mapping[str, float]) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from plateau.understanding._learned import Example, Learned
+from plateau.understanding._learned import Example, Learned, no_words
 from plateau.understanding.listener._ear import DANGER, FLAG, TIER
 from plateau.understanding.listener._listener import Listener
 from plateau.understanding.listener._rules import FLAGS, TIERS, RuleDataError
@@ -39,7 +39,10 @@ def learn(told: Iterable[Told], ordinary: Iterable[str]) -> Learned:
     dangerous = [row for row in rows if row[0].tier is not None]
     return Learned.fit(
         {
-            DANGER: [Example(plain, cues, frozenset({DANGER} if each.tier else ())) for each, plain, cues in rows],
+            DANGER: [
+                *(Example(plain, cues, frozenset({DANGER} if each.tier else ())) for each, plain, cues in rows),
+                *no_words(len(rows), {}),
+            ],
             FLAG: [Example(plain, cues, frozenset(each.flags)) for each, plain, cues in dangerous],
             TIER: [Example(plain, cues, frozenset({str(each.tier)})) for each, plain, cues in dangerous],
         }

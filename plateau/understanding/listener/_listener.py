@@ -178,17 +178,11 @@ class Found:
 
     @property
     def cues(self) -> dict[str, float]:
-        """Every concept said, those meant of the patient now, and what fired."""
-        said = [key for key in self._found if not key.startswith("!")]
-        meant = [key for key in said if self._hit(key) is not None]
-        names = (
-            *(f"said {key}" for key in said),
-            *(f"meant {key}" for key in meant),
-            *(f"heard {heard.id}" for heard in self.heard),
-            *(f"heard {heard.tier}" for heard in self.heard),
-            *(("heard",) if self.heard else ()),
-        )
-        return dict.fromkeys(names, 1.0)
+        """What fired, and at half its weight every concept meant of the patient now: most are parts of common words."""
+        said = (key for key in self._found if not key.startswith("!"))
+        meant = {f"meant {key}": 0.5 for key in said if self._hit(key) is not None}
+        fired = (name for heard in self.heard for name in ("heard", f"heard {heard.id}", f"heard {heard.tier}"))
+        return meant | dict.fromkeys(fired, 1.0)
 
     def _fired(self) -> Iterator[tuple[Rule, Heard]]:
         # Most rules lack a concept that nobody said and we do not know of; only the rest is weighed.

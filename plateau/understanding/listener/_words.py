@@ -62,8 +62,8 @@ def _plain(piece: str) -> str:
 
 
 def plain(words: Iterable[Word]) -> str:
-    """Return the words as matched, in one line."""
-    return " ".join(word.plain for word in words)
+    """Return the words as matched, in one line, without the marks between them."""
+    return " ".join(word.plain for word in words if word.plain not in (STOP, COMMA))
 
 
 def number(word: str) -> float | None:
