@@ -13,5 +13,5 @@ MODEL = Path(__file__).parents[2] / "models" / "plateau.tar.gz"
 
 @pytest.fixture(scope="session")
 def read() -> Callable[[str, str | None], dict[str, Any]]:
-    """What the trained model reads from a message, given the question asked: as `plateau read` and the conversation do."""
+    """What the trained model reads from a message, given the question asked, as the conversation does."""
     return command.load(str(MODEL)).read

@@ -25,7 +25,7 @@ from scoring import ALARM, alarm_allowed, highest, rank, reading_is_right  # noq
 
 Read = Callable[[str, str | None], dict[str, Any]]
 
-# file -> the least share of answers and of digressions read right: a little below what was measured (docs/evaluation.md).
+# file -> the least share of answers and of digressions read right: a little below what was measured.
 READING = {"reading_hard.jsonl": (0.78, 0.80), "reading_blind.jsonl": (0.87, 0.87)}
 # file -> the least share of emergencies heard as such, of dangers heard at all, the most false alarms.
 RED_FLAGS = {

@@ -66,7 +66,7 @@ class Ear:
     def weigh(
         self, text: str, words: Sequence[Word], heard: Sequence[Heard], cues: Mapping[str, float], asked: bool
     ) -> Weighed:
-        """Weigh a message, given what the rules heard and found in it; none is doubted when `asked` or in a long one."""
+        """Weigh a message, given what the rules heard and found; none is doubted when `asked` or in a long one."""
         stretch, danger = max(
             ((part, self._danger(part, cues)) for part in _stretches(words)),
             key=lambda pair: pair[1],

@@ -1,4 +1,4 @@
-"""The ear, with the weights that `make setup` made: what it adds to the rules, what it takes back, and when it may not."""
+"""The ear, with the weights that `make setup` made: what it adds to the rules, what it takes back, what it may not."""
 
 from __future__ import annotations
 
