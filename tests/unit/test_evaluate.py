@@ -97,7 +97,7 @@ def test_the_rules_are_those_of_the_sample() -> None:
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the sample is not part of the project")
 def test_the_figures_are_those_of_the_sample(capsys: pytest.CaptureFixture[str]) -> None:
     theirs = module(SHARED / "score.py")
-    dice = random.Random(7)  # noqa: S311
+    dice = random.Random(7)
     read = [json.loads(text) for text in (SHARED / "reading.jsonl").read_text(encoding="utf-8").splitlines()]
     heard = [json.loads(text) for text in (SHARED / "red_flags.jsonl").read_text(encoding="utf-8").splitlines()]
     flags = [{**line, "red_flags": _flags(dice, str(line["expect"].get("flag")))} for line in heard]
@@ -129,7 +129,7 @@ def test_a_line_that_is_no_labelled_line_is_named(tmp_path: Path) -> None:
 
 def _readings(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Each line as many ways read: rightly, wrongly, too much, not at all."""
-    dice = random.Random(42)  # noqa: S311
+    dice = random.Random(42)
     intents = [None, "affirm", "deny", "skip", "dont_know", "stop", "bye", "ask_faq", "human", "frustrated"]
     for line in lines:
         want = line["expect"]
