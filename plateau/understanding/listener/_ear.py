@@ -19,7 +19,7 @@ DANGER, FLAG, TIER = "danger", "flag", "tier"
 
 # From how likely a danger is it said, though no rule fired; below how likely a rule's alarm is taken back. An emergency
 # that a rule heard is taken back only where the words are all but certainly harmless.
-ALARM = {"within_days": 0.8, "same_day": 0.65, "emergency": 0.45}
+ALARM = {"within_days": 0.85, "same_day": 0.75, "emergency": 0.6}
 DOUBT = {"within_days": 0.2, "same_day": 0.2, "emergency": 0.12}
 EMERGENCY = 0.5
 # A second red flag in the same message must be this likely beside the first.
