@@ -210,6 +210,9 @@ def _by_examples(seen: Seen, guess: str | None, sure: float) -> Decided:
     question = str(seen.message.question)
     read = _likely(seen, question)
     best = max(seen.values.values())
+    if guess in _digressions.SMALL_TALK:
+        # "No" to "do you smoke?" is the answer; what is small talk and nothing else was found before.
+        guess = None
     # "how many shots is too many" names a value as an answer would: what asks is weighed as a question.
     if guess and (seen.asks or best < SURE_OF_VALUE):
         return Decided(_set_aside(question, guess), guess, [], Branch.DIGRESSION)
@@ -230,7 +233,8 @@ def _likely(seen: Seen, question: str) -> str | list[str] | None:
         return by_rule
     ranked = sorted(seen.values, key=lambda value: -seen.values[value])
     if ranked[0] == NOTHING:
-        return None
+        # What the rules read of a choice stands: the examples only say that they have not met such words.
+        return by_rule if question in CHOICES else None
     if question in CHOICES:
         return ranked[0] if seen.values[ranked[0]] >= LIKELIEST else None
     taken = [value for value in ranked if seen.values[value] >= LIKELY and value != NOTHING]

@@ -73,6 +73,9 @@ def interpret(
         answers |= _screened(question, answers.pop(SCREEN, None), reading)
     if question and not answers and reading.intent is None:
         answers = _beside(reader, text, question, held)
+    if held.get("stage") == "declined" and reading.intent == "correct_answer":
+        # After a no to consent the only answer there is to change is that one.
+        return Turn("affirm", new, reading.to_dict(), reading)
     if reading.intent in NAMES_A_QUESTION and not answers and (named := reader.named(text)):
         # "Go back to the sleep question" and "change my sleep answer" are one wish.
         return Turn("correct_answer", {**new, "change": named}, reading.to_dict(), reading)

@@ -140,7 +140,7 @@ async def test_consent_with_health_answers_is_refused_whole(patient: New) -> Non
 WORDS = [
     # what is typed at the safety list, what is said
     ("emoji", "😀😀", "utter_not_understood"),
-    ("NUL within", "\x00?\x00", "utter_not_understood"),
+    ("NUL within", "\x00;\x00", "utter_not_understood"),
     ("a slash", "/", "utter_not_understood"),
     ("a payload", '/inform{"pain_now":3}', "utter_not_understood"),
     ("a payload with an entity", '/correct_answer{"change": "consent"}', None),

@@ -31,7 +31,7 @@ READING = {"reading_hard.jsonl": (0.78, 0.80), "reading_blind.jsonl": (0.87, 0.8
 RED_FLAGS = {
     "red_flags_hard.jsonl": (0.95, 0.94, 0.08),
     "red_flags_blind.jsonl": (0.89, 0.85, 0.03),
-    "red_flags_blind2.jsonl": (0.95, 0.93, 0.03),
+    "red_flags_blind2.jsonl": (0.94, 0.92, 0.03),
 }
 NEAR = 92
 
