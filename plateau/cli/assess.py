@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from plateau.escalation import Rules, assess, default_rules
+from plateau.escalation import RECOMMENDATIONS, Rules, Since, assess, default_rules
 from plateau.protocol import InvalidRecord, validate_record
 
 
@@ -72,7 +72,32 @@ def _answer(entry: Any, rules: Rules, *, explain: bool) -> dict[str, Any]:
     wrapped = isinstance(entry, Mapping) and "record" in entry
     others = {name: value for name, value in entry.items() if name != "record"} if wrapped else {}
     try:
-        assessment = assess(validate_record(entry["record"] if wrapped else entry), rules=rules)
+        record = validate_record(entry["record"] if wrapped else entry)
+        assessment = assess(record, since=_since(others.get("since")), rules=rules)
     except InvalidRecord as error:
         return {**others, "error": str(error)}
     return {**others, **assessment.to_dict(), **({"explain": assessment.explain()} if explain else {})}
+
+
+def _since(raw: Any) -> Since | None:
+    """Return the visit before: {"record", "weeks", "advised": [ids], "followed": [ids]}, the last two optional."""
+    if raw is None:
+        return None
+    if not isinstance(raw, Mapping) or "record" not in raw or not _is_number(raw.get("weeks")):
+        raise InvalidRecord(["since is the visit before: an object with record and weeks, and advised and followed"])
+    return Since(
+        record=validate_record(raw["record"]),
+        advised=_advice("advised", raw.get("advised", [])),
+        weeks=raw["weeks"],
+        followed=None if raw.get("followed") is None else _advice("followed", raw["followed"]),
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 10_000
+
+
+def _advice(name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(item in RECOMMENDATIONS for item in value):
+        raise InvalidRecord([f"since: {name} is a list of recommendation ids; allowed: {', '.join(RECOMMENDATIONS)}"])
+    return tuple(value)

@@ -4,21 +4,32 @@ The clinical knowledge is data (`rules.yml`, texts in `content/en/plan.yml`); th
 """
 
 from ._engine import Outcome, Verdict, evaluate
-from ._plan import Assessment, Finding, HeldBack, Recommendation, assess
-from ._rules import Rule, RuleError, Rules, default_rules, load_rules
+from ._facts import Since, psfs_changes
+from ._plan import Assessment, Finding, HeldBack, Recommendation, assess, dated
+from ._rules import RECOMMENDATIONS, Rule, RuleError, Rules, default_rules, load_rules
+from ._sign_off import Signature, fingerprint, sign_off_file, signature, signed
 
 __all__ = [
     "Assessment",
     "Finding",
     "HeldBack",
     "Outcome",
+    "RECOMMENDATIONS",
     "Recommendation",
     "Rule",
     "RuleError",
     "Rules",
+    "Signature",
+    "Since",
     "Verdict",
     "assess",
+    "dated",
     "default_rules",
     "evaluate",
+    "fingerprint",
     "load_rules",
+    "psfs_changes",
+    "sign_off_file",
+    "signature",
+    "signed",
 ]

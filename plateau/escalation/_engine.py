@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from plateau.protocol import TIERS, Tier
 
-from ._facts import Record, facts_of
+from ._facts import Record, Since, facts_of
 from ._rules import Rule, Rules
 
 Status = Literal["open", "held", "done", "suspended", "quiet"]
@@ -42,9 +42,9 @@ class Outcome:
         return [verdict for verdict in self.verdicts if verdict.status == status]
 
 
-def evaluate(rules: Rules, record: Record) -> Outcome:
-    """Apply `rules` to a validated answer record."""
-    facts = _named_facts(rules, record)
+def evaluate(rules: Rules, record: Record, since: Since | None = None) -> Outcome:
+    """Apply `rules` to a validated answer record; `since` is the visit before, for someone who comes back."""
+    facts = _named_facts(rules, record, since)
     fired = {rule.id: _rank(rule) for rule in rules.rules if rule.when.holds(facts)}
     tier = TIERS[max(fired.values(), default=0)]
     least_rank = TIERS.index(tier) if tier in SUSPENDING else 0
@@ -86,8 +86,8 @@ def _holding(verdicts: Sequence[Verdict]) -> set[str]:
     return {later for rule in active for later in rule.holds}
 
 
-def _named_facts(rules: Rules, record: Record) -> dict[str, Any]:
-    facts = facts_of(record)
+def _named_facts(rules: Rules, record: Record, since: Since | None) -> dict[str, Any]:
+    facts = facts_of(record, since)
     factor = rules.stretch_factor if rules.stretch_when.holds(facts) else 1
     for name, value in rules.gates.items():
         facts[name] = value * factor if name in rules.stretched else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from plateau.protocol import NO_ANSWER, QUESTIONS, FactType, adherence, taken_back, validate_flag
@@ -23,6 +24,14 @@ _DERIVED: dict[str, FactType] = {
     "pain_change": "number",
     "pain_change_percent": "number",
     "psfs": "number",
+    "returning": "flag",
+    "weeks_since": "number",
+    "pain_since": "number",
+    "psfs_since": "number",
+    "psfs_one_since": "number",
+    "advised": "set",
+    "followed": "set",
+    "followed_asked": "flag",
     "flags_reported": "set",
     "flags_settled": "set",
     "tiers_reported": "set",
@@ -36,11 +45,29 @@ _DERIVED: dict[str, FactType] = {
 }
 FIELDS = tuple(name for name, question in QUESTIONS.items() if question.record)
 TYPES: dict[str, FactType] = {**{name: _KINDS[QUESTIONS[name].kind] for name in FIELDS}, **_DERIVED}
+# Facts whose words are recommendation ids.
+ADVICE_FACTS = ("advised", "followed")
 _EMPTY: dict[FactType, Any] = {"number": math.nan, "choice": None, "set": (), "flag": False}
 
 
-def facts_of(record: Record) -> dict[str, Any]:
-    """Return the facts of `record`: a missing number is NaN, a missing choice None, a missing list empty."""
+@dataclass(frozen=True, slots=True)
+class Since:
+    """The visit before: its answer record, what was advised then, how many weeks ago, and what was done of it.
+
+    `followed` holds recommendation ids; None where nobody has asked.
+    """
+
+    record: Record
+    advised: tuple[str, ...]
+    weeks: float
+    followed: tuple[str, ...] | None = None
+
+
+def facts_of(record: Record, since: Since | None = None) -> dict[str, Any]:
+    """Return the facts of `record`: a missing number is NaN, a missing choice None, a missing list empty.
+
+    `since` is the visit before, for someone who comes back.
+    """
     known: dict[str, Any] = {name: _value(record, name) for name in FIELDS}
     known["adherence"] = adherence(record)
     known["pain_change"] = known["pain_start"] - known["pain_now"]
@@ -48,8 +75,40 @@ def facts_of(record: Record) -> dict[str, Any]:
     known["psfs"] = _mean(item.get("score") for item in _activities(record))
     known["missing"] = tuple(name for name in FIELDS if name not in record)
     known["unanswered"] = tuple(name for name in FIELDS if _no_answer(record.get(name)))
+    known.update(_over_time(record, since))
     known.update(_flags(record))
     return known
+
+
+def psfs_changes(record: Record, earlier: Record) -> dict[str, int]:
+    """Return for each PSFS activity scored at both visits, by its name, the score now minus then."""
+    then = {_same(item["activity"]): item["score"] for item in _activities(earlier) if item.get("score") is not None}
+    return {
+        item["activity"]: item["score"] - then[_same(item["activity"])]
+        for item in _activities(record)
+        if item.get("score") is not None and _same(item["activity"]) in then
+    }
+
+
+def _same(activity: str) -> str:
+    return " ".join(activity.lower().split())
+
+
+def _over_time(record: Record, since: Since | None) -> dict[str, Any]:
+    if since is None:
+        names = ("returning", "weeks_since", "pain_since", "psfs_since", "psfs_one_since", *ADVICE_FACTS)
+        return {**{name: _EMPTY[_DERIVED[name]] for name in names}, "followed_asked": False}
+    changes = list(psfs_changes(record, since.record).values())
+    return {
+        "returning": True,
+        "weeks_since": since.weeks,
+        "pain_since": _value(since.record, "pain_now") - _value(record, "pain_now"),
+        "psfs_since": _mean(changes),
+        "psfs_one_since": max(changes, default=math.nan),
+        "advised": tuple(since.advised),
+        "followed": tuple(since.followed or ()),
+        "followed_asked": since.followed is not None,
+    }
 
 
 def _value(record: Record, name: str) -> Any:

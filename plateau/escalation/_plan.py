@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from plateau.content import Catalog, catalog
-from plateau.protocol import Tier
+from plateau.protocol import Condition, Tier
 
 from ._engine import SUSPENDING, Outcome, Verdict, evaluate
 from ._evidence import sentence
-from ._facts import Record
+from ._facts import Record, Since
 from ._rules import Rules, default_rules
 
 MOST_RECOMMENDATIONS = 6
@@ -75,18 +76,29 @@ class Assessment:
         }
 
     def explain(self) -> list[dict[str, Any]]:
-        """Return for every rule, in ladder order, what became of it, its condition and the facts the condition saw."""
+        """Return for every rule, in ladder order, what became of it, which clauses hold and the facts they saw."""
         return [_explained(verdict, self.outcome.facts) for verdict in self.outcome.verdicts]
 
 
 def assess(
-    record: Record, *, rules: Rules | None = None, language: str = "en", numbers: Mapping[str, str] | None = None
+    record: Record,
+    *,
+    since: Since | None = None,
+    rules: Rules | None = None,
+    language: str = "en",
+    numbers: Mapping[str, str] | None = None,
+    said: Mapping[str, str] | None = None,
+    today: datetime.date | None = None,
 ) -> Assessment:
-    """Assess a validated answer record (design, section 3); `numbers` are those to call where the patient is."""
+    """Assess a validated answer record (design, section 3).
+
+    `since` is the visit before; `numbers` are those to call where the patient is; `said` holds the patient's own words by
+    question; with `today`, what waits is dated instead of counted in weeks.
+    """
     rules = rules or default_rules()
-    outcome = evaluate(rules, record)
+    outcome = evaluate(rules, record, since)
     texts = catalog(language)
-    words = _Words(outcome.facts, texts, numbers or texts.tree("safety.numbers.elsewhere"))
+    words = _Words(outcome.facts, texts, numbers or texts.tree("safety.numbers.elsewhere"), said or {}, today)
     opened = outcome.of("open")
     recommendations = _recommendations(opened, rules, words)
     primary = recommendations[0].id
@@ -97,7 +109,7 @@ def assess(
         findings=tuple(_finding(verdict, words) for verdict in opened),
         recommendations=recommendations,
         questions_for_therapist=_questions(outcome, rules, words),
-        held_back=_held_back(outcome.of("held"), given, words),
+        held_back=_held_back(outcome.of("held"), given, rules, words),
         outcome=outcome,
     )
 
@@ -109,12 +121,26 @@ class _Words:
     facts: Mapping[str, Any]
     texts: Catalog
     numbers: Mapping[str, str]
+    said: Mapping[str, str]
+    today: datetime.date | None
 
     def say(self, path: str) -> str:
         return self.texts.get(f"plan.{path}", **self.numbers)
 
     def evidence(self, names: Sequence[str]) -> list[str]:
-        return [said for name in names if (said := sentence(self.texts, name, self.facts))]
+        return [told for name in names if (told := self._told(name))]
+
+    def _told(self, name: str) -> str | None:
+        known = sentence(self.texts, name, self.facts)
+        if known is None or name not in self.said:
+            return known
+        return f"{known} {self.texts.get('plan.said.in_your_words', words=self.said[name])}"
+
+    def ask_again(self, weeks: int) -> str:
+        if self.today is not None:
+            day = dated(self.texts, self.today + datetime.timedelta(weeks=weeks))
+            return self.texts.get("plan.said.ask_again.dated", day=day)
+        return self.texts.get(f"plan.said.ask_again.{'one' if weeks == 1 else 'other'}", weeks=weeks)
 
 
 def _finding(verdict: Verdict, words: _Words) -> Finding:
@@ -155,12 +181,25 @@ def _questions(outcome: Outcome, rules: Rules, words: _Words) -> tuple[str, ...]
     return tuple(words.say(f"questions.{name}") for name in asked[:MOST_QUESTIONS])
 
 
-def _held_back(held: Sequence[Verdict], given: set[str], words: _Words) -> tuple[HeldBack, ...]:
+def dated(texts: Catalog, day: datetime.date) -> str:
+    """Return a day as it is written out: "28 November 2026"."""
+    month = texts.get(f"plan.months.{day.month}")
+    return texts.get("plan.date", day=day.day, month=month, year=day.year)
+
+
+def _held_back(held: Sequence[Verdict], given: set[str], rules: Rules, words: _Words) -> tuple[HeldBack, ...]:
     waiting: dict[str, str] = {}
     for verdict in held:
         if verdict.rule.recommend not in given:
             waiting.setdefault(verdict.rule.recommend, str(verdict.until))
-    return tuple(HeldBack(name, words.say(f"until.{until}")) for name, until in list(waiting.items())[:MOST_HELD])
+    return tuple(HeldBack(name, _until(until, rules, words)) for name, until in list(waiting.items())[:MOST_HELD])
+
+
+def _until(until: str, rules: Rules, words: _Words) -> str:
+    wait = rules.weeks_until.get(until)
+    weeks = wait.left(words.facts) if wait else None
+    said = words.say(f"until.{until}")
+    return said if weeks is None else f"{said} {words.ask_again(weeks)}"
 
 
 def _explained(verdict: Verdict, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,8 +213,14 @@ def _explained(verdict: Verdict, facts: Mapping[str, Any]) -> dict[str, Any]:
         "status": verdict.status,
         "waits_for": verdict.until,
         "when": rule.when.source,
+        "clauses": _clauses(rule.when, facts),
+        "opens": _clauses(rule.opens, facts) if rule.opens else None,
         "facts": {name: _plain(facts[name]) for name in sorted(names)},
     }
+
+
+def _clauses(condition: Condition, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"if": clause.source, "holds": clause.holds(facts)} for clause in condition.clauses()]
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import yaml
 from plateau.content import ContentError, catalog
 from plateau.protocol import QUESTIONS, RED_FLAGS, TIERS, Condition, ConditionError, Conditions, FactType, Tier
 
-from ._facts import FIELDS, TYPES
+from ._facts import ADVICE_FACTS, FIELDS, TYPES
 
 DEFAULT_FILE = Path(__file__).parent / "rules.yml"
 
@@ -50,6 +51,7 @@ _SECTIONS = (
     "definitions",
     "ladder",
     "rules",
+    "weeks_until",
     "notes",
     "questions",
 )
@@ -143,6 +145,20 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """In how many weeks what waits may be asked for again: `weeks`, or a gate less a number of the record."""
+
+    weeks: float | None = None
+    gate: str = ""
+    less: str = ""
+
+    def left(self, facts: Mapping[str, Any]) -> int | None:
+        """Return whole weeks from now, at least 1; None where the record does not tell."""
+        weeks = self.weeks if self.weeks is not None else facts[self.gate] - facts[self.less]
+        return None if math.isnan(weeks) else max(1, math.ceil(weeks))
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """A text added to an advice where its condition holds."""
 
@@ -173,6 +189,7 @@ class Rules:
     ladder: tuple[Rung, ...]
     rules: tuple[Rule, ...]
     of_rung: Mapping[str, tuple[Rule, ...]]
+    weeks_until: Mapping[str, Wait]
     notes: Mapping[str, tuple[Note, ...]]
     questions: tuple[BankQuestion, ...]
 
@@ -216,6 +233,7 @@ class _Loader:
             ladder=ladder,
             rules=rules,
             of_rung={rung.id: tuple(rule for rule in rules if rule.rung == rung.id) for rung in ladder},
+            weeks_until=self._weeks_until(raw["weeks_until"], gates),
             notes=self._notes(raw["notes"]),
             questions=self._questions(raw["questions"]),
         )
@@ -435,6 +453,20 @@ class _Loader:
             tier=cast("Tier | None", tier),
         )
 
+    def _weeks_until(self, raw: Any, gates: Mapping[str, float]) -> dict[str, Wait]:
+        waits: dict[str, Wait] = {}
+        for name, value in self._mapping("weeks_until", raw).items():
+            where = f"weeks_until {name}"
+            self._text(where, "name", "plan.until", name)
+            if isinstance(value, dict):
+                self._fields(where, value, ("gate", "less"), ())
+                numbers = [fact for fact, kind in self.types.items() if kind == "number" and fact in QUESTIONS]
+                gate = self._one_of(where, "gate", value["gate"], list(gates))
+                waits[name] = Wait(gate=gate, less=self._one_of(where, "less", value["less"], numbers))
+            else:
+                waits[name] = Wait(self._positive(where, "weeks", value))
+        return waits
+
     def _notes(self, raw: Any) -> dict[str, tuple[Note, ...]]:
         notes: dict[str, tuple[Note, ...]] = {}
         for item in self._list("notes", "notes", raw):
@@ -479,6 +511,7 @@ _VOCABULARY: dict[str, Callable[[], Sequence[str]]] = {
     "tiers_reported": lambda: TIERS[2:],
     "tiers_unanswered": lambda: TIERS[2:],
     "tiers_checked": lambda: TIERS[2:],
+    **{name: lambda: RECOMMENDATIONS for name in ADVICE_FACTS},
     "missing": lambda: FIELDS,
     "unanswered": lambda: FIELDS,
 }

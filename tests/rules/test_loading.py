@@ -32,6 +32,7 @@ rules:
      because: adherence_low, evidence: [adherence], source: jack}
   - {id: surgeon.last, version: 2, rung: surgeon, when: stalled and signs >= 2, opens: strain < 2, until: modality,
      recommend: surgical_consult, because: last_step, evidence: [], source: jack, reviewed: 2026-01-02}
+weeks_until: {adherence: 4, modality: {gate: trial_weeks, less: weeks_in_pt}}
 notes: [{id: barrier_time, to: improve_adherence, when: '"time" in hep_barriers'}]
 questions: [{id: how_long, when: true}]
 """)
@@ -57,6 +58,10 @@ def rule(raw: dict[str, Any], name: str = "adherence.low") -> dict[str, Any]:
         (lambda raw: raw["gates"].update(early_weeks={"value": 2}), "gate early_weeks", "stretched", "is missing"),
         (lambda raw: raw["gates"].update(progress=3), "gate progress", "name", "already the name"),
         (lambda raw: raw["gates"].update({"Bad Name": 3}), "gate Bad Name", "name", "small letters"),
+        (lambda raw: raw["weeks_until"].update(when=3), "weeks_until when", "name", "no text plan.until.when"),
+        (lambda raw: raw["weeks_until"].update(load=0), "weeks_until load", "weeks", "a number above 0"),
+        (lambda raw: raw["weeks_until"]["modality"].update(gate="six"), "weeks_until modality", "gate", "trial_weeks"),
+        (lambda raw: raw["weeks_until"]["modality"].update(less="sleep"), "weeks_until modality", "less", "sessions"),
         (lambda raw: raw["stretch"].update(factor=0), "stretch", "factor", "a number above 0"),
         (lambda raw: raw["definitions"].update(x={"all": []}), "definition x", "value", "any, points, count"),
         (lambda raw: raw["definitions"].update(x="x"), "definition x", "condition", "unknown name 'x'"),

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from plateau.content import catalog, clinic
-from plateau.escalation import Assessment, assess, default_rules
+from plateau.escalation import Assessment, Since, assess, default_rules
 from plateau.escalation._rules import RECOMMENDATIONS
 
 HERE = Path(__file__).parent
@@ -40,7 +40,9 @@ STATUS_CASES = [
 
 @pytest.mark.parametrize(("rule", "status", "record"), STATUS_CASES)
 def test_each_rule_opens_and_stays_quiet_where_it_should(rule: str, status: str, record: dict[str, Any]) -> None:
-    verdict = next(verdict for verdict in assess(record).outcome.verdicts if verdict.rule.id == rule)
+    before = record.pop("since", None)
+    outcome = assess(record, since=Since(**before) if before else None).outcome
+    verdict = next(verdict for verdict in outcome.verdicts if verdict.rule.id == rule)
     assert verdict.status == status
 
 
