@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from plateau import __version__
-from plateau.cli import assess, chat, data, read, serve, test
+from plateau.cli import assess, chat, data, read, rules, serve, test
 
-COMMANDS = (serve, chat, read, assess, test, data)
+COMMANDS = (serve, chat, read, assess, rules, test, data)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from plateau.protocol import Condition, Tier
 from ._engine import SUSPENDING, Outcome, Verdict, evaluate
 from ._evidence import sentence
 from ._facts import Record, Since
-from ._rules import Rules, default_rules
+from ._rules import TRENDS, Rules, default_rules
 
 MOST_RECOMMENDATIONS = 6
 MOST_HELD = 4
@@ -42,6 +42,8 @@ class Recommendation:
     id: str
     text: str
     because: str
+    # The ids of the notes (plan.notes) that are part of the text.
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Assessment:
     recommendations: tuple[Recommendation, ...]
     questions_for_therapist: tuple[str, ...]
     held_back: tuple[HeldBack, ...]
+    trend: str
+    check_again_weeks: int
     outcome: Outcome
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,6 +77,8 @@ class Assessment:
             "recommendations": [asdict(recommendation) for recommendation in self.recommendations],
             "questions_for_therapist": list(self.questions_for_therapist),
             "held_back": [asdict(held) for held in self.held_back],
+            "trend": self.trend,
+            "check_again_weeks": self.check_again_weeks,
         }
 
     def explain(self) -> list[dict[str, Any]]:
@@ -92,8 +98,8 @@ def assess(
 ) -> Assessment:
     """Assess a validated answer record (design, section 3).
 
-    `since` is the visit before; `numbers` are those to call where the patient is; `said` holds the patient's own words by
-    question; with `today`, what waits is dated instead of counted in weeks.
+    `since` is the visit before; `numbers` are those to call where the patient is; `said` holds the patient's words
+    by question; with `today`, what waits is dated instead of counted in weeks.
     """
     rules = rules or default_rules()
     outcome = evaluate(rules, record, since)
@@ -110,6 +116,8 @@ def assess(
         recommendations=recommendations,
         questions_for_therapist=_questions(outcome, rules, words),
         held_back=_held_back(outcome.of("held"), given, rules, words),
+        trend=next((name for name, when in rules.trend.items() if when.holds(outcome.facts)), TRENDS[-1]),
+        check_again_weeks=rules.check_again.get(primary, rules.check_again["default"]),
         outcome=outcome,
     )
 
@@ -171,7 +179,8 @@ def _recommendation(name: str, verdicts: Sequence[Verdict], rules: Rules, words:
     text = [words.say(f"recommendations.{name}.text"), *(words.say(f"notes.{note}") for note in notes)]
     evidence = _unique(said for verdict in verdicts for said in words.evidence(verdict.rule.evidence))
     reasons = _unique(words.say(f"reasons.{verdict.rule.because}") for verdict in verdicts)
-    return Recommendation(name, " ".join(text), " ".join([*evidence[:MOST_EVIDENCE], *reasons[:MOST_REASONS]]))
+    because = " ".join([*evidence[:MOST_EVIDENCE], *reasons[:MOST_REASONS]])
+    return Recommendation(name, " ".join(text), because, tuple(notes))
 
 
 def _questions(outcome: Outcome, rules: Rules, words: _Words) -> tuple[str, ...]:

@@ -42,6 +42,9 @@ RECOMMENDATIONS = (
     "surgical_consult",
 )
 
+# The progress categories; the last where no other holds.
+TRENDS = ("unknown", "worse", "improved", "small_gain", "plateau", "no_change")
+
 _SECTIONS = (
     "version",
     "reviewed",
@@ -51,6 +54,8 @@ _SECTIONS = (
     "definitions",
     "ladder",
     "rules",
+    "trend",
+    "check_again",
     "weeks_until",
     "notes",
     "questions",
@@ -189,6 +194,8 @@ class Rules:
     ladder: tuple[Rung, ...]
     rules: tuple[Rule, ...]
     of_rung: Mapping[str, tuple[Rule, ...]]
+    trend: Mapping[str, Condition]
+    check_again: Mapping[str, int]
     weeks_until: Mapping[str, Wait]
     notes: Mapping[str, tuple[Note, ...]]
     questions: tuple[BankQuestion, ...]
@@ -233,6 +240,8 @@ class _Loader:
             ladder=ladder,
             rules=rules,
             of_rung={rung.id: tuple(rule for rule in rules if rule.rung == rung.id) for rung in ladder},
+            trend=self._trend(raw["trend"]),
+            check_again=self._check_again(raw["check_again"]),
             weeks_until=self._weeks_until(raw["weeks_until"], gates),
             notes=self._notes(raw["notes"]),
             questions=self._questions(raw["questions"]),
@@ -452,6 +461,17 @@ class _Loader:
             lead=entry.get("lead", True),
             tier=cast("Tier | None", tier),
         )
+
+    def _trend(self, raw: Any) -> dict[str, Condition]:
+        return {
+            self._one_of("trend", "name", name, TRENDS[:-1]): self._condition(f"trend {name}", "when", when)
+            for name, when in self._mapping("trend", raw).items()
+        }
+
+    def _check_again(self, raw: Any) -> dict[str, int]:
+        entry = self._mapping("check_again", raw)
+        self._fields("check_again", entry, ("default",), RECOMMENDATIONS)
+        return {name: self._whole("check_again", name, weeks) for name, weeks in entry.items()}
 
     def _weeks_until(self, raw: Any, gates: Mapping[str, float]) -> dict[str, Wait]:
         waits: dict[str, Wait] = {}

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import decimal
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import rule_engine
@@ -24,6 +26,8 @@ _TYPES = {
 }
 # A comparison with NaN is a signal in decimal arithmetic; without the trap it is simply false.
 _DECIMAL = decimal.Context(prec=28, traps=[])
+# What decides where a condition may be taken apart: quoted text, brackets, and the words that join.
+_JOINT = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[()\[\]{}?]|\b(?:and|or)\b""")
 
 
 class ConditionError(ValueError):
@@ -40,6 +44,10 @@ class Condition:
 
     def holds(self, facts: Mapping[str, Any]) -> bool:
         return bool(self._rule.matches(facts))
+
+    def clauses(self) -> tuple[Condition, ...]:
+        """Return the conditions that `and` joins at the top: this one holds where they all do."""
+        return tuple(_quick(part) for part in _joined_by_and(self.source))
 
 
 class Conditions:
@@ -63,11 +71,31 @@ class Conditions:
             raise ConditionError(f"unknown name {error.symbol_name!r} in {source!r}; allowed: {allowed}") from None
         except rule_engine.EngineError as error:
             raise ConditionError(f"cannot read {source!r}: {getattr(error, 'message', error)}") from None
-        # Checked once, the rule runs twice as fast over a context without types.
-        quick = rule_engine.Rule(source, context=rule_engine.Context(default_value=None, decimal_context=_DECIMAL))
-        return Condition(source, quick, frozenset(context.symbols))
+        return _quick(source)
 
     def blank(self) -> dict[str, Any]:
         """Return the facts of someone who has said nothing."""
         empty: dict[FactType, Any] = {"number": math.nan, "choice": None, "set": (), "flag": False}
         return {name: empty[kind] for name, kind in self.types.items()}
+
+
+@cache
+def _quick(source: str) -> Condition:
+    """Compile what was checked already: over a context without types a rule runs twice as fast."""
+    context = rule_engine.Context(default_value=None, decimal_context=_DECIMAL)
+    rule = rule_engine.Rule(source, context=context)
+    return Condition(source, rule, frozenset(context.symbols))
+
+
+def _joined_by_and(source: str) -> list[str]:
+    """Split at each `and` outside brackets and quotes; a top-level `or` or `?` binds looser, so nothing is split."""
+    depth, start, parts = 0, 0, []
+    for joint in _JOINT.finditer(source):
+        word = joint.group()
+        depth += (word in ("(", "[", "{")) - (word in (")", "]", "}"))
+        if depth == 0 and word in ("or", "?"):
+            return [source]
+        if depth == 0 and word == "and":
+            parts.append(source[start : joint.start()].strip())
+            start = joint.end()
+    return [*parts, source[start:].strip()]

@@ -380,6 +380,17 @@ def test_serve_exits_2_with_the_setting_that_is_wrong(
     assert "default_country" in written_out.err
 
 
+def test_serve_exits_2_with_the_sign_off_that_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "sign-off.yml"
+    file.write_text("clinician: Dr Ada Example\n")
+    monkeypatch.setenv("PLATEAU_SIGN_OFF", str(file))
+    monkeypatch.setenv("PLATEAU_DATA", str(tmp_path))
+    assert main(["serve", "--port", "0"]) == 2
+    assert f"{file}: role: is missing" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("url", ["mysql://x/y", "sqlite://", "nonsense"])
 def test_serve_exits_2_with_what_a_database_may_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str

@@ -46,3 +46,23 @@ def test_a_wrong_condition_is_named(source: str, named: str) -> None:
 
 def test_names_are_those_the_condition_uses() -> None:
     assert LANGUAGE.compile('adherence < 80 and "xray" in tried').names == {"adherence", "tried"}
+
+
+@pytest.mark.parametrize(
+    ("source", "clauses"),
+    [
+        ("urgent", ["urgent"]),
+        ("adherence < 80 and urgent", ["adherence < 80", "urgent"]),
+        ("not urgent and not adherence >= 80", ["not urgent", "not adherence >= 80"]),
+        ("urgent and (adherence < 80 and adherence > 2)", ["urgent", "(adherence < 80 and adherence > 2)"]),
+        ('progress == "up and down" and urgent', ['progress == "up and down"', "urgent"]),
+        ('progress == "a \\" and b" and urgent', ['progress == "a \\" and b"', "urgent"]),
+        ("progress == 'so and (so' and urgent", ["progress == 'so and (so'", "urgent"]),
+        ('progress in ["a and b", "or"] and urgent', ['progress in ["a and b", "or"]', "urgent"]),
+        ("urgent and adherence < 80 or urgent", ["urgent and adherence < 80 or urgent"]),
+        ("urgent and (urgent or adherence < 80)", ["urgent", "(urgent or adherence < 80)"]),
+        ("urgent and adherence < 80 ? urgent : not urgent", ["urgent and adherence < 80 ? urgent : not urgent"]),
+    ],
+)
+def test_clauses_are_what_and_joins_at_the_top(source: str, clauses: list[str]) -> None:
+    assert [clause.source for clause in LANGUAGE.compile(source).clauses()] == clauses

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 WORDS = catalog()
 FOUR = ("ask", "retry", "why", "label")
 # Data beside the texts: lists of strings, where they are meant.
-LISTS = (r"faq\.\w+\.match", r"page\.emergency\.signs")
+LISTS = (r"faq\.\w+\.match", r"page\.emergency\.signs", r"report\.flare\.\w+", r"report\.help\.\w*signs")
 # Names that may stand in braces, by the file or the text they stand in.
 PLACEHOLDERS = {
     "safety": {"emergency", "crisis", "advice", "because"},
@@ -42,7 +42,7 @@ DANGER = (
     "emergency", "mental_health", "abuse", "same_day", "within_days", "mistake", "checked", "after_emergency",
     "net.not_saved", "net.unavailable",
 )  # fmt: skip
-ABBREVIATIONS = {"NPRS", "PSFS", "COVID"}
+ABBREVIATIONS = {"NPRS", "PSFS", "COVID", "CRPS"}
 
 
 def fields(text: str) -> set[str]:
@@ -206,6 +206,7 @@ ALLOWED = {
     "plateau/server/_app.py": "HTTP errors, for the developer of a client; the page has its own words for each",
     "plateau/cli/__init__.py": "help of the command line",
     "plateau/cli/assess.py": "help of the command line",
+    "plateau/cli/rules.py": "the page of the rules, for clinicians",
 }
 REGULAR_EXPRESSION = "(?"
 
