@@ -20,6 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 BIN = VENV / "bin"
+FHIR_VENV = ROOT / ".venv-fhir"
+FHIR_LOCK = "requirements-fhir.lock"
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 UV = "uv==0.13.9"
 MODEL = ROOT / "models" / "plateau.tar.gz"
@@ -46,6 +48,7 @@ def main() -> None:
     ]
     if options.tests:
         steps.append(("What only the tests need (Chromium, PostgreSQL)", install_test_programs))
+        steps.append(("The FHIR library of the tests in .venv-fhir", make_fhir_environment))
     if not options.no_train:
         steps.append(("The model (trained anew, it takes about a minute)", train))
     for number, (title, step) in enumerate(steps, start=1):
@@ -114,6 +117,19 @@ def install_test_programs() -> str:
         raise SetupError(f"The tests need {' and '.join(missing)}. As root, run:\n\n    {line}\n")
     run(["bash", "-c", line.replace("apt-get", "DEBIAN_FRONTEND=noninteractive apt-get -qq")])
     return "installed"
+
+
+def make_fhir_environment() -> str:
+    """It needs pydantic 2 and Rasa needs 1, so it has an environment of its own."""
+    stamp, python = FHIR_VENV / "packages.stamp", FHIR_VENV / "bin" / "python"
+    wanted = digest([ROOT / FHIR_LOCK])
+    if python.exists() and stamp.exists() and stamp.read_text() == wanted:
+        return "already there"
+    uv = str(BIN / "uv")
+    run([uv, "venv", "--quiet", "--clear", "--python", str(BIN / "python"), str(FHIR_VENV)])
+    run([uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), FHIR_LOCK])
+    stamp.write_text(wanted)
+    return "made"
 
 
 def train() -> str:

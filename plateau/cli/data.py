@@ -22,16 +22,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         parser = subparsers.add_parser(name, help=text)
         parser.add_argument("id", metavar="ID", help="the conversation's id")
         parser.set_defaults(run=_runner(name, act))
+        if name == "export":
+            parser.add_argument(
+                "--fhir", action="store_true", help="the latest finished re-evaluation as a FHIR R4 Bundle"
+            )
 
 
 def _runner(name: str, act: Callable[[Repository, str], str | None]) -> Callable[[argparse.Namespace], int]:
     def run(options: argparse.Namespace) -> int:
         from plateau.store import Repository, StoreError
 
+        fhir = getattr(options, "fhir", False)
         try:
             database = _open()
             with database.transaction() as session:
-                text = act(Repository(session), options.id)
+                text = (_fhir if fhir else act)(Repository(session), options.id)
             # What was erased must not live on in the database's log.
             database.scrub()
             database.close()
@@ -39,7 +44,8 @@ def _runner(name: str, act: Callable[[Repository, str], str | None]) -> Callable
             print(f"plateau {name}: {error}", file=sys.stderr)
             return 2
         if text is None:
-            print(f"plateau {name}: there is no conversation {options.id!r}", file=sys.stderr)
+            missing = "finished re-evaluation in conversation" if fhir else "conversation"
+            print(f"plateau {name}: there is no {missing} {options.id!r}", file=sys.stderr)
             return 1
         print(text)
         return 0
@@ -58,17 +64,48 @@ def _open() -> Database:
 
 
 def _report(repository: Repository, conversation: str) -> str | None:
-    from plateau.content import catalog
-    from plateau.protocol import record_of
-    from plateau.report import summary_text
+    from plateau.content import catalog, clinic
+    from plateau.escalation import signed
+    from plateau.report import place_of, summary, summary_text, visit_of
 
     row = repository.reevaluation(conversation)
-    return summary_text(record_of(row.answers), row.assessment, catalog()) if row else None
+    if row is None:
+        return None
+    rows = [*repository.history(row.patient_id)][::-1] if row.patient_id else [row]
+    visits = [visit for before in rows if before.id <= row.id and (visit := visit_of(before)) is not None]
+    if not visits:
+        return catalog().get("page.no_plan_yet")
+    place = place_of(clinic(), row.answers.get("country"), signed())
+    return "\n".join(summary_text(summary(visits, place, catalog())))
 
 
 def _export(repository: Repository, conversation: str) -> str | None:
     tables = repository.export(conversation)
     return json.dumps(tables, ensure_ascii=False, default=str, indent=1) if any(tables.values()) else None
+
+
+def _fhir(repository: Repository, conversation: str) -> str | None:
+    from plateau.content import catalog
+    from plateau.protocol import record_of
+    from plateau.report import bundle
+
+    latest = repository.reevaluation(conversation)
+    runs = range(latest.run if latest else 0, 0, -1)
+    row = next((row for run in runs if (row := repository.reevaluation(conversation, run)) and row.finished_at), None)
+    if row is None or row.finished_at is None or row.assessment is None:
+        return None
+    visits = repository.history(row.patient_id) if row.patient_id else []
+    before = next((visit for visit in visits if visit.finished_at and visit.finished_at < row.finished_at), None)
+    exported = bundle(
+        record_of(row.answers),
+        id=row.patient_id or conversation,
+        at=row.finished_at,
+        words=catalog(),
+        visit_id=f"{conversation}/{row.run}",
+        tier=row.assessment["tier"],
+        previous=record_of(before.answers) if before else None,
+    )
+    return json.dumps(exported, ensure_ascii=False, indent=1)
 
 
 def _erase(repository: Repository, conversation: str) -> str | None:

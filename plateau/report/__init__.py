@@ -1,5 +1,33 @@
-"""What a re-evaluation looks like on paper."""
+"""A re-evaluation on paper: the patient's page, the therapist's summary, pictures, PDF, calendar entry, FHIR."""
 
-from ._summary import summary_text
+from ._fhir import bundle, code_system, questionnaire
+from ._page import Action, PlanPage, plain_text, plan_page
+from ._render import STYLE, Links, calendar, plan_html, plan_pdf, summary_html, summary_pdf
+from ._script import Script
+from ._summary import Summary, summary, summary_text
+from ._visit import Place, Visit, place_of, visit_of
 
-__all__ = ["summary_text"]
+__all__ = [
+    "Action",
+    "Links",
+    "Place",
+    "PlanPage",
+    "STYLE",
+    "Script",
+    "Summary",
+    "Visit",
+    "bundle",
+    "calendar",
+    "code_system",
+    "place_of",
+    "plain_text",
+    "plan_html",
+    "plan_page",
+    "plan_pdf",
+    "questionnaire",
+    "summary",
+    "summary_html",
+    "summary_pdf",
+    "summary_text",
+    "visit_of",
+]

@@ -1,0 +1,170 @@
+"""The patient's plan as a content model: the chat, the page and the PDF render it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from plateau.content import Catalog
+from plateau.escalation import dated
+
+from ._drawn import Picture, pictures
+from ._script import Script, script
+from ._summary import PRIVATE
+from ._visit import Place, Visit, given
+
+MOST_ACTIONS = 3
+BARRIER = "barrier_"
+# A note that may put someone in danger on a page that others may read; it is said in the chat.
+UNWRITTEN = ("abuse",)
+# Advice after which nothing but help matters.
+STOPPING = ("emergency_care", "same_day_care")
+URGENT = ("emergency", "same_day", "within_days")
+URGENT_ADVICE = (*STOPPING, "see_clinician_soon")
+TALK = "talk_to_therapist"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do, and why, from what the patient told."""
+
+    id: str
+    title: str
+    text: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPage:
+    """The plan as the patient reads it; what does not apply is empty or None."""
+
+    made: str
+    urgent: str | None
+    actions: tuple[Action, ...]
+    also: tuple[str, ...]
+    barriers: tuple[str, ...]
+    flare: tuple[str, ...]
+    script: Script | None
+    later: tuple[tuple[str, str], ...]
+    help_now: str
+    help_signs: tuple[str, ...]
+    soon: str
+    soon_signs: tuple[str, ...]
+    check: str
+    pictures: tuple[Picture, ...]
+    glossary: tuple[str, ...]
+
+
+def plan_page(visits: Sequence[Visit], place: Place, words: Catalog) -> PlanPage:
+    """Return the plan of the latest of `visits`, which stand oldest first and are all one patient's."""
+    visit, earlier = visits[-1], visits[-2] if len(visits) > 1 else None
+    stopping = visit.assessment["primary"] in STOPPING
+    actions, also = _actions(visit, place, words)
+    page = words.tree("report")
+    made = PlanPage(
+        made=dated(words, visit.day),
+        urgent=_urgent(visit, place, words),
+        actions=actions,
+        also=also,
+        barriers=() if stopping else _barriers(visit, words),
+        flare=() if stopping else tuple(page["flare"][_flare(visit)]),
+        script=None if stopping else script(visit, earlier, words),
+        later=tuple((_title(item["id"], words), item["until"]) for item in visit.assessment["held_back"]),
+        help_now=words.get("report.help.now", **place.numbers),
+        help_signs=tuple(sign.format(**place.numbers) for sign in page["help"]["signs"]),
+        soon=words.get("report.help.soon", **place.numbers),
+        soon_signs=tuple(page["help"]["soon_signs"]),
+        check=check_again(visit, words),
+        pictures=() if stopping else pictures(visits, words),
+        glossary=(),
+    )
+    return _explained(made, words)
+
+
+def check_again(visit: Visit, words: Catalog) -> str:
+    weeks = int(visit.assessment["check_again_weeks"])
+    return words.get(
+        f"report.check.{'one' if weeks == 1 else 'text'}", day=dated(words, visit.check_again), weeks=weeks
+    )
+
+
+def plain_text(page: PlanPage) -> Iterator[str]:
+    """Yield every sentence of the page that is ours to write, for its reading grade and its glossary."""
+    yield from (part for part in (page.urgent, page.help_now, page.soon, page.check) if part)
+    for action in page.actions:
+        yield from (action.title, action.text, action.because)
+    yield from (*page.also, *page.barriers, *page.flare, *page.help_signs, *page.soon_signs)
+    for title, until in page.later:
+        yield from (title, until)
+    if page.script:
+        yield page.script.opening
+        yield from page.script.questions
+        for label, lines in page.script.lines:
+            yield from (label, *lines)
+
+
+def _actions(visit: Visit, place: Place, words: Catalog) -> tuple[tuple[Action, ...], tuple[str, ...]]:
+    """Return the first three pieces of advice, and the titles of the others.
+
+    The talk with the therapist has a part of the page of its own; it is an action only where it leads.
+    """
+    advice = visit.assessment["recommendations"]
+    items = [item for item in advice if item["id"] != TALK or item is advice[0] or len(advice) <= MOST_ACTIONS]
+    made = tuple(
+        Action(item["id"], _title(item["id"], words), _text(item, place, words), _because(item, visit, words))
+        for item in items[:MOST_ACTIONS]
+    )
+    return made, tuple(_title(item["id"], words) for item in items[MOST_ACTIONS:])
+
+
+def _title(recommendation: str, words: Catalog) -> str:
+    return words.get(f"plan.recommendations.{recommendation}.title")
+
+
+def _text(item: Mapping[str, object], place: Place, words: Catalog) -> str:
+    """Return an advice's text without its barrier plans, which have their own part, and what must not be written."""
+    text = str(item["text"])
+    notes = item.get("notes")
+    for note in notes if isinstance(notes, list | tuple) else ():
+        if note.startswith(BARRIER) or note in UNWRITTEN:
+            text = text.replace(words.get(f"plan.notes.{note}", **place.numbers), "")
+    return " ".join(text.split())
+
+
+def _because(item: Mapping[str, object], visit: Visit, words: Catalog) -> str:
+    """Return an advice's reason, without the answers where one of them is private (clinical dossier 4.3)."""
+    flags = {flag["id"] for flag in visit.record.get("red_flags") or () if flag["state"] != "denied"}
+    private = flags & set(PRIVATE) and item["id"] in URGENT_ADVICE
+    return words.get(f"plan.reasons.{visit.assessment['tier']}") if private else str(item["because"])
+
+
+def _urgent(visit: Visit, place: Place, words: Catalog) -> str | None:
+    tier = visit.assessment["tier"]
+    return words.get(f"safety.{tier}", **place.numbers) if tier in URGENT else None
+
+
+def _barriers(visit: Visit, words: Catalog) -> tuple[str, ...]:
+    notes = [note for item in visit.assessment["recommendations"] for note in item.get("notes", ())]
+    return tuple(words.get(f"plan.notes.{note}") for note in notes if note.startswith(BARRIER))
+
+
+def _flare(visit: Visit) -> str:
+    """Return which flare rule holds: a protected schedule and effort that makes ill come before the usual one."""
+    record = visit.record
+    if "post_exertional" in (given(record, "conditions") or ()):
+        return "paced"
+    young, pregnant = given(record, "age_band") == "under_18", given(record, "pregnancy") == "yes"
+    operated = given(record, "recent_surgery_weeks") is not None
+    protected = young or pregnant or operated or visit.assessment["tier"] in URGENT
+    return "protected" if protected else "usual"
+
+
+def _explained(page: PlanPage, words: Catalog) -> PlanPage:
+    text = " ".join(plain_text(page)).lower()
+    used = [
+        meaning
+        for word, meaning in words.tree("report.glossary").items()
+        if re.search(rf"\b{re.escape(word.lower())}s?\b", text)
+    ]
+    return PlanPage(**{**{name: getattr(page, name) for name in PlanPage.__slots__}, "glossary": tuple(used)})
