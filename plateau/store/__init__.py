@@ -1,8 +1,18 @@
-"""One database for everything Plateau keeps: conversations, their events, answers, plans and replies."""
+"""One database for everything Plateau keeps: conversations, their events, answers, plans, replies, codes and links."""
 
 from ._database import Database
 from ._errors import Conflict, StoreError
-from ._models import CONSENT_STATES
-from ._repository import Position, ReevaluationRow, Repository
+from ._models import CONSENT_STATES, LINK_KINDS
+from ._repository import LinkRow, Position, ReevaluationRow, Repository
 
-__all__ = ["CONSENT_STATES", "Conflict", "Database", "Position", "ReevaluationRow", "Repository", "StoreError"]
+__all__ = [
+    "CONSENT_STATES",
+    "LINK_KINDS",
+    "Conflict",
+    "Database",
+    "LinkRow",
+    "Position",
+    "ReevaluationRow",
+    "Repository",
+    "StoreError",
+]

@@ -29,20 +29,29 @@ class Identifier(TypeDecorator):  # type: ignore[misc]
 
 
 class JsonText(TypeDecorator):  # type: ignore[misc]
-    """JSON kept as ASCII text, so that NUL and lone surrogates survive both databases as escapes."""
+    """JSON kept as ASCII text, so that NUL and lone surrogates survive both databases as escapes.
+
+    None is JSON's null, or the database's NULL with `none_as_null`.
+    """
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Any) -> str:
+    def __init__(self, none_as_null: bool = False) -> None:
+        super().__init__()
+        self.none_as_null = none_as_null
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str | None:
         """Serialise `value`; raises StoreError where JSON has no form for it."""
+        if value is None and self.none_as_null:
+            return None
         try:
             return json.dumps(value, allow_nan=False, separators=(",", ":"))
         except (TypeError, ValueError, RecursionError) as error:
             raise StoreError(f"a value cannot be kept as JSON ({type(error).__name__})") from None
 
     def process_result_value(self, value: Any, dialect: Any) -> Any:
-        """Parse the text of a row; None where an outer join found no row."""
+        """Parse the text of a row; None for NULL, as where an outer join found no row."""
         return None if value is None else json.loads(value)
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import registry
 from ._columns import Identifier, JsonText, UtcDateTime
 
 CONSENT_STATES = ("pending", "given", "declined", "withdrawn")
+LINK_KINDS = ("plan", "summary")
 
 mapper = registry(
     metadata=MetaData(
@@ -44,6 +45,19 @@ class Patient:
 
 
 @mapper.mapped
+class Code:
+    """What lets a patient come back: the digest of their code, never the code; one patient has one at most."""
+
+    __tablename__ = "codes"
+    __table_args__ = (UniqueConstraint("patient_id"),)
+
+    digest = Column(Identifier, primary_key=True)
+    patient_id = Column(Identifier, ForeignKey("patients.id"), nullable=False)
+    created_at = Column(UtcDateTime, nullable=False)
+    expires_at = Column(UtcDateTime, nullable=False, index=True)
+
+
+@mapper.mapped
 class Conversation:
     """One conversation; `id` is Rasa's sender id.
 
@@ -61,6 +75,12 @@ class Conversation:
             sqlite_where=literal_column("consent_state != 'given'"),
             postgresql_where=literal_column("consent_state != 'given'"),
         ),
+        Index(
+            "ix_conversations_consented",
+            "updated_at",
+            sqlite_where=literal_column("consent_state = 'given'"),
+            postgresql_where=literal_column("consent_state = 'given'"),
+        ),
     )
 
     id = Column(Identifier, primary_key=True)
@@ -72,6 +92,21 @@ class Conversation:
     session_seq = Column(Integer, nullable=False)
     created_at = Column(UtcDateTime, nullable=False)
     updated_at = Column(UtcDateTime, nullable=False)
+
+
+@mapper.mapped
+class Link:
+    """What opens one page of one run without a conversation: the digest of the link's secret, never the secret."""
+
+    __tablename__ = "links"
+    __table_args__ = (CheckConstraint(f"kind IN {LINK_KINDS}", name="kind"),)
+
+    digest = Column(Identifier, primary_key=True)
+    conversation_id = Column(Identifier, ForeignKey("conversations.id"), nullable=False, index=True)
+    run = Column(Integer, nullable=False)
+    kind = Column(Identifier, nullable=False)
+    created_at = Column(UtcDateTime, nullable=False)
+    expires_at = Column(UtcDateTime, nullable=False, index=True)
 
 
 @mapper.mapped
@@ -107,13 +142,14 @@ class Reevaluation:
 
 @mapper.mapped
 class Answer:
-    """The answer to one question of the answer record."""
+    """The answer to one question of the answer record; `said` is the patient's own words for it, if any."""
 
     __tablename__ = "answers"
 
     reevaluation_id = Column(ForeignKey("reevaluations.id"), primary_key=True)
     question = Column(Identifier, primary_key=True)
     value = Column(JsonText, nullable=False)
+    said = Column(JsonText(none_as_null=True))
 
 
 @mapper.mapped

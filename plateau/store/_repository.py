@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Text, delete, insert, literal_column, or_, select, type_coerce, update
+from sqlalchemy import Text, and_, delete, insert, literal_column, or_, select, type_coerce, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from ._errors import Conflict
+from ._errors import Conflict, StoreError
 from ._models import (
     CONSENT_STATES,
+    LINK_KINDS,
     Answer,
+    Code,
     Conversation,
     Event,
     Finding,
+    Link,
     Patient,
     Plan,
     Reevaluation,
@@ -27,6 +30,9 @@ from ._models import (
 
 SESSION_STARTED = "session_started"
 PURGE_BATCH = 500
+
+# An answer and the patient's own words for it.
+_Given = tuple[Any, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class ReevaluationRow:
-    """One re-evaluation as it is stored; `assessment` and `finished_at` (UTC) are None until it has a plan."""
+    """One re-evaluation as it is stored; `assessment` and `finished_at` (UTC) are None until it has a plan.
+
+    `said` maps questions to the patient's own words, for those answers that have some.
+    """
 
     id: int
     conversation_id: str
@@ -53,8 +62,19 @@ class ReevaluationRow:
     started_at: datetime
     finished_at: datetime | None
     answers: Mapping[str, Any]
+    said: Mapping[str, str]
     assessment: Mapping[str, Any] | None
     rules_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    """What a link opens: `kind` ("plan" or "summary") of one run, until `expires_at` (UTC)."""
+
+    conversation_id: str
+    run: int
+    kind: str
+    expires_at: datetime
 
 
 def _utc_now() -> datetime:
@@ -170,6 +190,50 @@ class Repository:
         if before is not None:
             self._delete_lone([before])
 
+    def patient_of(self, conversation_id: str) -> str | None:
+        """Return whose conversation this is; None when that is not known, or there is no such conversation."""
+        found = select(Conversation.patient_id).where(Conversation.id == conversation_id)
+        patient_id: str | None = self._session.execute(found).scalar_one_or_none()
+        return patient_id
+
+    # Codes and links, of which only digests are kept
+
+    def save_code(self, patient_id: str, digest: str, expires_at: datetime) -> None:
+        """Make `digest` the patient's only code, valid before `expires_at`.
+
+        Raises StoreError for a patient who is not stored, and for a digest that is another patient's.
+        """
+        code = {"digest": digest, "created_at": self._now(), "expires_at": expires_at}
+        upsert = self._upsert(Code).values(patient_id=patient_id, **code)
+        self._session.execute(upsert.on_conflict_do_update(index_elements=["patient_id"], set_=code))
+
+    def patient_by_code(self, digest: str) -> str | None:
+        """Return the patient whose code this is; None when it is unknown, replaced or expired."""
+        found = select(Code.patient_id).where(Code.digest == digest, Code.expires_at > self._now())
+        patient_id: str | None = self._session.execute(found).scalar_one_or_none()
+        return patient_id
+
+    def save_link(self, conversation_id: str, run: int, kind: str, digest: str, expires_at: datetime) -> None:
+        """Let `digest` open `kind` (plan or summary) of the run before `expires_at`; again, it moves that time only.
+
+        Raises StoreError for a conversation that is not stored, and for a digest that opens something else.
+        """
+        if kind not in LINK_KINDS:
+            raise ValueError(f"a link cannot open {kind!r}; allowed: {', '.join(LINK_KINDS)}")
+        opened = {"conversation_id": conversation_id, "run": run, "kind": kind}
+        upsert = self._upsert(Link).values(digest=digest, created_at=self._now(), expires_at=expires_at, **opened)
+        same = and_(*(getattr(Link, name) == value for name, value in opened.items()))
+        upsert = upsert.on_conflict_do_update(index_elements=["digest"], set_={"expires_at": expires_at}, where=same)
+        if not self._session.execute(upsert).rowcount:
+            raise StoreError("the digest of a new link is that of another one")
+
+    def link(self, digest: str) -> LinkRow | None:
+        """Return what the link opens; None when it is unknown or expired."""
+        found = select(Link.conversation_id, Link.run, Link.kind, Link.expires_at)
+        found = found.where(Link.digest == digest, Link.expires_at > self._now())
+        row = self._session.execute(found).one_or_none()
+        return None if row is None else LinkRow(*row)
+
     # Re-evaluations
 
     def save_reevaluation(
@@ -181,18 +245,21 @@ class Repository:
         run: int = 1,
         patient_id: str | None = None,
         rules_version: str | None = None,
+        said: Mapping[str, str] | None = None,
     ) -> None:
         """Make the stored re-evaluation equal to `answers` and `assessment`; the same call again changes nothing.
 
         An answer that is None, or no longer in `answers`, is deleted. Without an assessment a stored plan stays while
         the answers are still those it was made from, and is deleted when they changed. Without a patient id the
-        conversation's stays.
+        conversation's stays. `said` maps questions to the patient's words: they replace the stored ones, which
+        otherwise stay as long as the answer does; words for a question without an answer are not kept.
         """
         if patient_id is not None:
             self.link_patient(conversation_id, patient_id)
         owner = self._lock(conversation_id).patient_id
         row_id = self._reevaluation_id(conversation_id, run, owner)
-        changed = self._save_answers(row_id, {name: value for name, value in answers.items() if value is not None})
+        given = {name: value for name, value in answers.items() if value is not None}
+        changed = self._save_answers(row_id, given, said or {})
         if assessment is not None:
             self._save_plan(row_id, assessment, rules_version)
         elif changed:
@@ -218,20 +285,7 @@ class Repository:
         return self._reevaluations(latest_first.limit(limit))
 
     def _reevaluations(self, query: Any) -> list[ReevaluationRow]:
-        return [
-            ReevaluationRow(
-                id=row.id,
-                conversation_id=row.conversation_id,
-                run=row.run,
-                patient_id=row.patient_id,
-                started_at=row.started_at,
-                finished_at=row.finished_at,
-                answers=self._answers(row.id),
-                assessment=row.assessment,
-                rules_version=row.rules_version,
-            )
-            for row in self._session.execute(query).all()
-        ]
+        return [_reevaluation(row, self._answers(row.id)) for row in self._session.execute(query).all()]
 
     def _reevaluation_id(self, conversation_id: str, run: int, patient_id: str | None) -> int:
         of_run = select(Reevaluation.id).where(Reevaluation.conversation_id == conversation_id, Reevaluation.run == run)
@@ -248,25 +302,30 @@ class Repository:
         row_id: int = self._session.execute(of_run).scalar_one()
         return row_id
 
-    def _answers(self, row_id: int) -> dict[str, Any]:
-        found = select(Answer.question, Answer.value).where(Answer.reevaluation_id == row_id)
-        return {question: value for question, value in self._session.execute(found).all()}
+    def _answers(self, row_id: int) -> dict[str, _Given]:
+        found = select(Answer.question, Answer.value, Answer.said).where(Answer.reevaluation_id == row_id)
+        return {question: (value, said) for question, value, said in self._session.execute(found).all()}
 
-    def _save_answers(self, row_id: int, answers: Mapping[str, Any]) -> bool:
-        """Write what differs from the stored answers; tell whether anything did."""
+    def _save_answers(self, row_id: int, answers: Mapping[str, Any], said: Mapping[str, str]) -> bool:
+        """Write what differs from the stored answers and words; tell whether an answer did."""
         stored = self._answers(row_id)
-        fresh = {name: value for name, value in answers.items() if name not in stored or stored[name] != value}
+        wanted = {name: _with_words(value, said.get(name), stored.get(name)) for name, value in answers.items()}
+        fresh = {name: given for name, given in wanted.items() if stored.get(name) != given}
         gone = stored.keys() - answers.keys()
         if fresh:
             upsert = self._upsert(Answer)
             upsert = upsert.on_conflict_do_update(
-                index_elements=["reevaluation_id", "question"], set_={"value": upsert.excluded.value}
+                index_elements=["reevaluation_id", "question"],
+                set_={"value": upsert.excluded.value, "said": upsert.excluded.said},
             )
-            rows = [{"reevaluation_id": row_id, "question": name, "value": value} for name, value in fresh.items()]
+            rows = [
+                {"reevaluation_id": row_id, "question": name, "value": value, "said": words}
+                for name, (value, words) in fresh.items()
+            ]
             self._session.execute(upsert, rows)
         if gone:
             self._execute(delete(Answer).where(Answer.reevaluation_id == row_id, Answer.question.in_(sorted(gone))))
-        return bool(fresh or gone)
+        return bool(gone) or any(name not in stored or stored[name][0] != value for name, (value, _) in fresh.items())
 
     def _save_plan(self, row_id: int, assessment: Mapping[str, Any], rules_version: str | None) -> None:
         plan = {"assessment": dict(assessment), "rules_version": rules_version}
@@ -333,14 +392,18 @@ class Repository:
     # Export and erasure
 
     def export(self, conversation_id: str) -> dict[str, list[dict[str, Any]]]:
-        """Return every row that belongs to the conversation, by table; times are aware datetimes."""
+        """Return every row of the conversation, and its patient's code, by table; times are aware datetimes."""
+        theirs = select(Conversation.patient_id).where(Conversation.id == conversation_id)
         return {
             model.__tablename__: [dict(row) for row in self._rows(model, condition)]
-            for model, condition in _owned([conversation_id])
+            for model, condition in [*_owned([conversation_id]), (Code, Code.patient_id.in_(theirs))]
         }
 
     def forget(self, conversation_id: str) -> dict[str, int]:
-        """Delete every row of the conversation, and its patient when it was the only one; return counts by table."""
+        """Delete every row of the conversation, and its patient with their code when it was their only one.
+
+        Returns counts by table.
+        """
         return self._forget([conversation_id])
 
     def purge_unconsented(self, older_than: datetime, limit: int = PURGE_BATCH) -> int:
@@ -348,7 +411,33 @@ class Repository:
 
         Returns how many went; call again while it returns `limit`, each time in a transaction of its own.
         """
-        stale = select(Conversation.id).where(_UNCONSENTED, Conversation.updated_at < older_than)
+        return self._purge(_UNCONSENTED, older_than, limit)
+
+    def purge_finished(self, older_than: datetime, limit: int = PURGE_BATCH) -> int:
+        """Forget up to `limit` conversations with consent, finished or not, last written before `older_than`.
+
+        Returns how many went; call again while it returns `limit`, each time in a transaction of its own.
+        """
+        return self._purge(_CONSENTED, older_than, limit)
+
+    def purge_expired(self, limit: int = PURGE_BATCH) -> int:
+        """Delete up to `limit` expired codes and links.
+
+        Returns how many went; call again while it returns `limit`, each time in a transaction of its own.
+        """
+        codes = self._delete_expired(Code, limit)
+        return codes + self._delete_expired(Link, limit - codes)
+
+    def _delete_expired(self, model: Any, limit: int) -> int:
+        expired = select(model.digest).where(model.expires_at <= self._now()).order_by(model.expires_at)
+        expired = expired.limit(limit).with_for_update(skip_locked=True)
+        digests = list(self._session.execute(expired).scalars())
+        if digests:
+            self._execute(delete(model).where(model.digest.in_(digests)))
+        return len(digests)
+
+    def _purge(self, consent: Any, older_than: datetime, limit: int) -> int:
+        stale = select(Conversation.id).where(consent, Conversation.updated_at < older_than)
         stale = stale.order_by(Conversation.updated_at).limit(limit).with_for_update(skip_locked=True)
         ids = list(self._session.execute(stale).scalars())
         if ids:
@@ -364,14 +453,19 @@ class Repository:
             model.__tablename__: self._execute(delete(model).where(condition)).rowcount
             for model, condition in _owned(conversation_ids)
         }
-        counts[Patient.__tablename__] = self._delete_lone(patients)
-        return counts
+        return {**counts, **self._delete_lone(patients)}
 
-    def _delete_lone(self, patient_ids: Sequence[str]) -> int:
-        """Delete those of the patients who have no conversation left."""
+    def _delete_lone(self, patient_ids: Sequence[str]) -> dict[str, int]:
+        """Delete those of the patients who have no conversation left, and their codes; return counts by table."""
+        here = Patient.id.in_(patient_ids)
+        # Whoever erases their other conversation, or saves a code, waits; the statements after this see what they did.
+        self._session.execute(select(Patient.id).where(here).order_by(Patient.id).with_for_update()).all()
         theirs = select(Conversation.id).where(Conversation.patient_id == Patient.id)
-        deleted: int = self._execute(delete(Patient).where(Patient.id.in_(patient_ids), ~theirs.exists())).rowcount
-        return deleted
+        lone = select(Patient.id).where(here, ~theirs.exists())
+        return {
+            Code.__tablename__: self._execute(delete(Code).where(Code.patient_id.in_(lone))).rowcount,
+            Patient.__tablename__: self._execute(delete(Patient).where(Patient.id.in_(lone))).rowcount,
+        }
 
     # Helpers
 
@@ -409,8 +503,9 @@ class Repository:
 
 
 _POSITION = select(Conversation.version, Conversation.session_seq, Conversation.created_at)
-# As a literal, or SQLite could not use the partial index of the unconsented.
+# As literals, or SQLite could not use the partial indexes.
 _UNCONSENTED = literal_column("consent_state != 'given'")
+_CONSENTED = literal_column("consent_state = 'given'")
 _REEVALUATION = select(
     Reevaluation.id,
     Reevaluation.conversation_id,
@@ -423,6 +518,28 @@ _REEVALUATION = select(
 ).outerjoin(Plan, Plan.reevaluation_id == Reevaluation.id)
 
 
+def _reevaluation(row: Any, given: Mapping[str, _Given]) -> ReevaluationRow:
+    return ReevaluationRow(
+        id=row.id,
+        conversation_id=row.conversation_id,
+        run=row.run,
+        patient_id=row.patient_id,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        answers={question: value for question, (value, _) in given.items()},
+        said={question: words for question, (_, words) in given.items() if words is not None},
+        assessment=row.assessment,
+        rules_version=row.rules_version,
+    )
+
+
+def _with_words(value: Any, words: str | None, stored: _Given | None) -> _Given:
+    """Pair an answer with the new words, or else with those it was stored with, if it is still the same answer."""
+    if words is None and stored is not None and stored[0] == value:
+        return stored
+    return value, words
+
+
 def _owned(conversation_ids: Sequence[str]) -> list[tuple[Any, Any]]:
     """Return each table with the condition for these conversations' rows, children before parents."""
     runs = select(Reevaluation.id).where(Reevaluation.conversation_id.in_(conversation_ids))
@@ -431,6 +548,7 @@ def _owned(conversation_ids: Sequence[str]) -> list[tuple[Any, Any]]:
         (Plan, Plan.reevaluation_id.in_(runs)),
         (Answer, Answer.reevaluation_id.in_(runs)),
         (Reevaluation, Reevaluation.conversation_id.in_(conversation_ids)),
+        (Link, Link.conversation_id.in_(conversation_ids)),
         (Turn, Turn.conversation_id.in_(conversation_ids)),
         (Event, Event.conversation_id.in_(conversation_ids)),
         (Conversation, Conversation.id.in_(conversation_ids)),

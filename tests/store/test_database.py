@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import inspect, text
+from sqlalchemy import MetaData, inspect, select, text
 
 from plateau.store import Conflict, Database, Repository, StoreError
 from plateau.store._models import metadata
@@ -96,6 +99,79 @@ def test_migrations_up_down_up(database: Database) -> None:
     assert _tables(database) == upgraded == {*metadata.tables, "alembic_version"}
 
 
+# One row of each table of 0001, as its code wrote them; SQLite keeps times as text.
+AT = datetime(2026, 11, 23, 12)
+FIRST_ROWS: dict[str, dict[str, Any]] = {
+    "patients": {"id": "p1", "created_at": AT},
+    "conversations": {
+        "id": "c1",
+        "patient_id": "p1",
+        "consent_state": "given",
+        "consent_version": "1",
+        "consent_at": AT,
+        "version": 1,
+        "session_seq": 0,
+        "created_at": AT,
+        "updated_at": AT,
+    },
+    "events": {"conversation_id": "c1", "seq": 0, "type": "user", "timestamp": AT, "data": '{"event":"user"}'},
+    "reevaluations": {
+        "id": 1,
+        "patient_id": "p1",
+        "conversation_id": "c1",
+        "run": 1,
+        "started_at": AT,
+        "finished_at": AT,
+    },
+    "answers": {"reevaluation_id": 1, "question": "goal", "value": '"stairs"'},
+    "findings": {"reevaluation_id": 1, "position": 0, "rule": "r", "because": "[]", "source": '"s"'},
+    "plans": {"reevaluation_id": 1, "assessment": '{"tier":"none"}', "rules_version": "1", "created_at": AT},
+    "turns": {"conversation_id": "c1", "client_message_id": "m1", "version": 1, "reply": "{}", "created_at": AT},
+}
+
+
+def test_rows_of_the_first_version_live_through_upgrade_and_downgrade(database: Database) -> None:
+    newest = _schema(database)
+    _migrate(database, "0001")
+    first = _schema(database)
+    with database.transaction() as session:
+        tables = MetaData()
+        tables.reflect(session.connection())
+        for name, row in FIRST_ROWS.items():
+            session.execute(tables.tables[name].insert(), [row])
+    before = _dump(database)
+    assert {name: len(rows) for name, rows in before.items()} == dict.fromkeys(FIRST_ROWS, 1)
+
+    database.upgrade()
+    assert _schema(database) == newest
+    with database.transaction() as session:
+        repository = Repository(session)
+        row = repository.latest("p1")
+        assert row is not None
+        assert (row.answers, row.said, row.assessment) == ({"goal": "stairs"}, {}, {"tier": "none"})
+        repository.save_reevaluation("c1", {"goal": "stairs"}, said={"goal": CANARY})
+        repository.save_code("p1", "d1", datetime.now(UTC))
+        repository.save_link("c1", 1, "plan", "d2", datetime.now(UTC))
+
+    _migrate(database, "0001")
+    assert _schema(database) == first
+    assert _dump(database) == before
+    database.upgrade()
+    with database.transaction() as session:
+        stored = Repository(session).reevaluation("c1")
+        assert stored is not None and stored.said == {}
+        assert Repository(session).forget("c1") == {**dict.fromkeys(FIRST_ROWS, 1), "codes": 0, "links": 0}
+
+
+def test_database_refuses_a_link_of_another_kind(database: Database) -> None:
+    with database.transaction() as session:
+        Repository(session).save_consent("c1", "given")
+    columns = "digest, conversation_id, run, kind, created_at, expires_at"
+    link = f"INSERT INTO links ({columns}) VALUES ('d1', 'c1', 1, 'diary', '2026-11-23', '2026-11-24')"  # noqa: S608
+    with pytest.raises(StoreError, match="IntegrityError"), database.transaction() as session:
+        session.execute(text(link))
+
+
 def test_upgrade_again_keeps_the_rows(database: Database) -> None:
     with database.transaction() as session:
         Repository(session).save_consent("c1", "given")
@@ -175,3 +251,36 @@ async def test_work_runs_in_a_thread_and_its_exception_comes_back(database: Data
 def _tables(database: Database) -> set[str]:
     with database.reading() as session:
         return set(inspect(session.connection()).get_table_names())
+
+
+def _migrate(database: Database, revision: str) -> None:
+    """Go down to `revision`."""
+    with database._migration() as config:
+        command.downgrade(config, revision)
+
+
+def _dump(database: Database) -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table, as the driver gives it."""
+    with database.reading() as session:
+        tables = MetaData()
+        tables.reflect(session.connection())
+        return {
+            name: [dict(row) for row in session.execute(select(table)).mappings()]
+            for name, table in tables.tables.items()
+            if name != "alembic_version"
+        }
+
+
+def _schema(database: Database) -> dict[str, str]:
+    """What the database tells of each table: columns, keys, checks and indexes, in any order."""
+    with database.reading() as session:
+        found = inspect(session.connection())
+        kinds = ("columns", "foreign_keys", "unique_constraints", "check_constraints", "indexes")
+        return {
+            f"{table} {kind}": str(sorted(json.dumps(one, default=str, sort_keys=True) for one in told))
+            for table in found.get_table_names()
+            for kind, told in [
+                *((kind, getattr(found, f"get_{kind}")(table)) for kind in kinds),
+                ("pk", [found.get_pk_constraint(table)]),
+            ]
+        }

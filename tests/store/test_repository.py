@@ -5,19 +5,33 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import String as AsText
-from sqlalchemy import cast, func, inspect, literal, select, text
+from sqlalchemy import cast, event, func, insert, inspect, literal, select, text, update
+from sqlalchemy.orm import Session
 
-from plateau.store import Conflict, Database, Repository, StoreError
-from plateau.store._models import metadata
+from plateau.store import LINK_KINDS, Conflict, Database, LinkRow, Repository, StoreError
+from plateau.store._models import (
+    Answer,
+    Code,
+    Conversation,
+    Event,
+    Finding,
+    Link,
+    Patient,
+    Plan,
+    Reevaluation,
+    Turn,
+    metadata,
+)
 
 ANSWERS = {
     "body_region": "knee",
@@ -42,6 +56,24 @@ EVENTS = [
     {"event": "user", "timestamp": 3.0, "text": "hello"},
 ]
 DAY = datetime(2026, 11, 23, 12, tzinfo=UTC)
+# After any test's present.
+LATER = datetime(2999, 1, 1, tzinfo=UTC)
+
+
+def _statements(session: Session, work: Callable[[], Any]) -> list[tuple[str, Any]]:
+    """Return the statements that `work` runs, each with its parameters."""
+    ran: list[tuple[str, Any]] = []
+
+    def running(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        ran.append((statement, parameters))
+
+    engine = session.get_bind().engine
+    event.listen(engine, "before_cursor_execute", running)
+    try:
+        work()
+    finally:
+        event.remove(engine, "before_cursor_execute", running)
+    return ran
 
 
 def _count(database: Database) -> dict[str, int]:
@@ -149,6 +181,81 @@ def test_any_sequence_of_saves_leaves_the_last(database: Database, calls: list[t
     assert stored is not None and (stored.answers, stored.assessment) == (before, plan)
 
 
+KEEPS_PLAN = True
+GOES = False
+
+
+@pytest.mark.parametrize(
+    ("answers", "words", "said", "plan"),
+    [
+        ({"goal": "stairs", "side": "left"}, None, {"goal": "up the stairs"}, KEEPS_PLAN),
+        ({"goal": "stairs", "side": "left"}, {}, {"goal": "up the stairs"}, KEEPS_PLAN),
+        ({"goal": "stairs", "side": "left"}, {"goal": "up the stairs"}, {"goal": "up the stairs"}, KEEPS_PLAN),
+        ({"goal": "stairs", "side": "left"}, {"goal": "the stairs"}, {"goal": "the stairs"}, KEEPS_PLAN),
+        ({"goal": "stairs", "side": "left"}, {"side": "l."}, {"goal": "up the stairs", "side": "l."}, KEEPS_PLAN),
+        ({"goal": "run", "side": "left"}, {"goal": "to run"}, {"goal": "to run"}, GOES),
+        ({"goal": "run", "side": "left"}, None, {}, GOES),
+        ({"goal": "stairs", "side": "both"}, None, {"goal": "up the stairs"}, GOES),
+        ({"side": "left"}, None, {}, GOES),
+        ({"goal": None, "side": "left"}, {"goal": "never mind"}, {}, GOES),
+        ({"goal": "stairs", "side": "left"}, {"tried": "ice"}, {"goal": "up the stairs"}, KEEPS_PLAN),
+        ({"goal": "stairs", "side": "left"}, {"goal": "\0\ud800"}, {"goal": "\0\ud800"}, KEEPS_PLAN),
+    ],
+    ids=[
+        "nothing new",
+        "no words",
+        "the same words",
+        "other words",
+        "words for another answer",
+        "answer and words",
+        "answer without words",
+        "another answer",
+        "answer dropped",
+        "answer none",
+        "words without an answer",
+        "words of any kind",
+    ],
+)
+def test_words_stay_with_their_answer(database: Database, answers: Any, words: Any, said: Any, plan: bool) -> None:
+    with database.transaction() as session:
+        repository = Repository(session)
+        repository.save_reevaluation(
+            "c1", {"goal": "stairs", "side": "left"}, ASSESSMENT, patient_id="p1", said={"goal": "up the stairs"}
+        )
+        repository.save_reevaluation("c1", answers, said=words)
+        stored = repository.reevaluation("c1")
+        history = repository.history("p1")
+    assert stored is not None
+    assert stored.said == said
+    assert stored.answers == {name: value for name, value in answers.items() if value is not None}
+    assert (stored.assessment is not None) == plan
+    assert [row.said for row in history] == ([said] if plan else [])
+
+
+def test_answer_without_words_has_none_in_the_database(database: Database) -> None:
+    with database.transaction() as session:
+        Repository(session).save_reevaluation("c1", {"goal": "stairs", "side": "left"}, said={"goal": "up"})
+        found = session.execute(text("SELECT question FROM answers WHERE said IS NULL")).scalars().all()
+    assert found == ["side"]
+
+
+@pytest.mark.parametrize(
+    ("again", "statements"),
+    [
+        ({}, ["SELECT", "SELECT", "SELECT"]),
+        ({"said": {"goal": "up"}}, ["SELECT", "SELECT", "SELECT"]),
+        ({"said": {"goal": "up", "pain_now": "7"}}, ["SELECT", "SELECT", "SELECT", "INSERT"]),
+    ],
+    ids=["nothing", "the same words", "new words"],
+)
+def test_save_again_writes_only_what_is_new(database: Database, again: Any, statements: list[str]) -> None:
+    answers = {"goal": "stairs", "pain_now": 7}
+    with database.transaction() as session:
+        Repository(session).save_reevaluation("c1", answers, said={"goal": "up"})
+        ran = _statements(session, lambda: Repository(session).save_reevaluation("c1", answers, **again))
+    assert [statement.split()[0] for statement, _ in ran] == statements
+
+
 def test_each_run_is_a_record_of_its_own(database: Database) -> None:
     with database.transaction() as session:
         repository = Repository(session)
@@ -184,6 +291,14 @@ def test_latest_is_the_patients_last_finished(database: Database) -> None:
         assert repository.latest("nobody") is None
 
 
+def test_patient_of(database: Database) -> None:
+    with database.transaction() as session:
+        repository = Repository(session)
+        repository.save_consent("c1", "given")
+        repository.link_patient("c2", "p2")
+        assert [repository.patient_of(id) for id in ("c1", "c2", "nobody")] == [None, "p2", None]
+
+
 def test_patient_that_is_known_later_owns_what_came_before(database: Database) -> None:
     with database.transaction() as session:
         repository = Repository(session)
@@ -194,6 +309,91 @@ def test_patient_that_is_known_later_owns_what_came_before(database: Database) -
         latest = repository.latest("p1")
     assert latest is not None and latest.patient_id == "p1"
     assert _count(database)["patients"] == 1
+
+
+@pytest.mark.parametrize(
+    ("saved", "hours", "valid"),
+    [
+        ([("p1", "d1", 2)], 0, {"d1": "p1"}),
+        ([("p1", "d1", 2)], 1.99, {"d1": "p1"}),
+        ([("p1", "d1", 2)], 2, {}),
+        ([("p1", "d1", 2), ("p1", "d2", 1)], 0, {"d2": "p1"}),
+        ([("p1", "d1", 2), ("p1", "d2", 1)], 1, {}),
+        ([("p1", "d1", 1), ("p1", "d1", 2)], 1, {"d1": "p1"}),
+        ([("p1", "d1", 2), ("p2", "d2", 2)], 0, {"d1": "p1", "d2": "p2"}),
+        ([("p1", "d1", 2), ("p1", "d2", 2), ("p2", "d1", 2)], 0, {"d1": "p2", "d2": "p1"}),
+    ],
+    ids=["one", "to the end", "expired", "replaced", "replaced, expired", "again", "two patients", "free again"],
+)
+def test_code_brings_its_patient_back(database: Database, saved: Any, hours: float, valid: dict[str, str]) -> None:
+    with database.transaction() as session:
+        repository = Repository(session, now=lambda: DAY)
+        for patient, digest, until in saved:
+            repository.link_patient(f"of {patient}", patient)
+            repository.save_code(patient, digest, DAY + timedelta(hours=until))
+        later = Repository(session, now=lambda: DAY + timedelta(hours=hours))
+        found = {digest: later.patient_by_code(digest) for digest in ("d1", "d2", "nobody's")}
+    assert {digest: patient for digest, patient in found.items() if patient} == valid
+
+
+@pytest.mark.parametrize(
+    ("patient", "digest"), [("nobody", "d2"), ("p2", "d1")], ids=["unknown patient", "another's code"]
+)
+def test_code_that_is_refused_changes_nothing(database: Database, patient: str, digest: str) -> None:
+    with database.transaction() as session:
+        repository = Repository(session)
+        repository.link_patient("c2", "p2")
+        repository.link_patient("c1", "p1")
+        repository.save_code("p1", "d1", LATER)
+    with pytest.raises(StoreError, match="IntegrityError"), database.transaction() as session:
+        Repository(session).save_code(patient, digest, LATER)
+    with database.reading() as session:
+        assert Repository(session).patient_by_code("d1") == "p1"
+    assert _count(database)["codes"] == 1
+
+
+@pytest.mark.parametrize(
+    ("untils", "hours", "opens"),
+    [([2], 0, 2), ([2], 1.99, 2), ([2], 2, None), ([1, 2], 1, 2), ([2, 1], 1, None)],
+    ids=["one", "to the end", "expired", "longer", "shorter"],
+)
+@pytest.mark.parametrize("kind", LINK_KINDS)
+def test_link_opens_its_run(database: Database, kind: str, untils: list[int], hours: float, opens: int | None) -> None:
+    with database.transaction() as session:
+        repository = Repository(session, now=lambda: DAY)
+        repository.save_consent("c1", "given")
+        for until in untils:
+            repository.save_link("c1", 3, kind, "d1", DAY + timedelta(hours=until))
+        later = Repository(session, now=lambda: DAY + timedelta(hours=hours))
+        assert later.link("d1") == (opens and LinkRow("c1", 3, kind, DAY + timedelta(hours=opens)))
+        assert later.link("nobody's") is None
+    assert _count(database)["links"] == 1
+
+
+@pytest.mark.parametrize(
+    ("link", "error", "told"),
+    [
+        (("nobody", 1, "plan", "d2"), StoreError, "IntegrityError"),
+        (("c2", 1, "plan", "d1"), StoreError, "that of another"),
+        (("c1", 2, "plan", "d1"), StoreError, "that of another"),
+        (("c1", 1, "summary", "d1"), StoreError, "that of another"),
+        (("c1", 1, "diary", "d2"), ValueError, "allowed: plan, summary"),
+    ],
+    ids=["unknown conversation", "another's", "another run's", "another kind's", "no kind"],
+)
+def test_link_that_is_refused_changes_nothing(
+    database: Database, link: tuple[str, int, str, str], error: type[Exception], told: str
+) -> None:
+    with database.transaction() as session:
+        repository = Repository(session)
+        repository.save_consent("c1", "given")
+        repository.save_consent("c2", "given")
+        repository.save_link("c1", 1, "plan", "d1", LATER)
+    with pytest.raises(error, match=told), database.transaction() as session:
+        Repository(session).save_link(*link, LATER)
+    with database.reading() as session:
+        assert Repository(session).link("d1") == LinkRow("c1", 1, "plan", LATER)
+    assert _count(database)["links"] == 1
 
 
 def test_events_come_back_in_order(database: Database) -> None:
@@ -305,7 +505,17 @@ def test_consent_is_kept(database: Database, state: str) -> None:
     assert kept["consent_version"] == "2026-11" and kept["consent_at"].tzinfo is UTC
 
 
-ROWS = {"findings": 2, "plans": 1, "answers": 1, "reevaluations": 1, "turns": 1, "events": 4, "conversations": 1}
+ROWS = {
+    "findings": 2,
+    "plans": 1,
+    "answers": 1,
+    "reevaluations": 1,
+    "links": 2,
+    "turns": 1,
+    "events": 4,
+    "conversations": 1,
+    "codes": 1,
+}
 
 
 def _fill(database: Database, conversation: str, patient: str | None) -> None:
@@ -315,7 +525,17 @@ def _fill(database: Database, conversation: str, patient: str | None) -> None:
             conversation, None, [*EVENTS, {"event": "user", "timestamp": 4.0, "metadata": {"of": conversation}}]
         )
         repository.save_consent(conversation, "given", "1")
-        repository.save_reevaluation(conversation, {"goal": f"said in {conversation}"}, ASSESSMENT, patient_id=patient)
+        repository.save_reevaluation(
+            conversation,
+            {"goal": f"said in {conversation}"},
+            ASSESSMENT,
+            patient_id=patient,
+            said={"goal": f"the words of {conversation}"},
+        )
+        for kind in LINK_KINDS:
+            repository.save_link(conversation, 1, kind, f"{kind} of {conversation}", LATER)
+        if patient is not None:
+            repository.save_code(patient, f"code of {patient}", LATER)
         repository.remember_reply(conversation, "m1", {"text": conversation})
 
 
@@ -340,15 +560,20 @@ def test_forget_leaves_no_trace_in_any_table(database: Database) -> None:
     _fill(database, "c-stays", "p-stays")
     stays = _holding(database, "c-stays")
     assert sorted(_holding(database, "c-gone")) == [
+        "answers.said",
         "answers.value",
         "conversations.id",
         "events.conversation_id",
         "events.data",
+        "links.conversation_id",
+        "links.digest",
         "reevaluations.conversation_id",
         "turns.conversation_id",
         "turns.reply",
     ]
     assert sorted(_holding(database, "p-gone")) == [
+        "codes.digest",
+        "codes.patient_id",
         "conversations.patient_id",
         "patients.id",
         "reevaluations.patient_id",
@@ -366,10 +591,62 @@ def test_forget_keeps_a_patient_with_another_conversation(database: Database) ->
     _fill(database, "c2", "p1")
     with database.transaction() as session:
         repository = Repository(session)
-        assert repository.forget("c1")["patients"] == 0
+        assert repository.forget("c1") == {**ROWS, "codes": 0, "patients": 0}
         latest = repository.latest("p1")
         assert latest is not None and latest.conversation_id == "c2"
-        assert repository.forget("c2")["patients"] == 1
+        assert repository.patient_by_code("code of p1") == "p1"
+        assert [repository.link(f"plan of {c}") is not None for c in ("c1", "c2")] == [False, True]
+        assert repository.forget("c2") == {**ROWS, "patients": 1}
+    assert _count(database) == {}
+
+
+def test_patient_who_turns_out_to_be_another_leaves_no_code(database: Database) -> None:
+    _fill(database, "c1", "guess")
+    with database.transaction() as session:
+        Repository(session).link_patient("c1", "p1")
+    assert _holding(database, "guess") == []
+
+
+WORKS: dict[str, Callable[[Repository], Any]] = {
+    "forget c1": lambda repository: repository.forget("c1"),
+    "forget c2": lambda repository: repository.forget("c2"),
+    "save code": lambda repository: repository.save_code("p1", "late code", LATER),
+    "save link": lambda repository: repository.save_link("c1", 1, "plan", "late link", LATER),
+}
+
+
+@pytest.mark.parametrize(
+    ("conversations", "first", "second", "refused"),
+    [
+        (["c1", "c2"], "forget c1", "forget c2", False),
+        (["c1"], "save code", "forget c1", False),
+        (["c1"], "forget c1", "save code", True),
+        (["c1"], "save link", "forget c1", False),
+        (["c1"], "forget c1", "save link", True),
+    ],
+)
+def test_erasure_beside_another_transaction_leaves_nothing(
+    database: Database, conversations: list[str], first: str, second: str, refused: bool
+) -> None:
+    for conversation in conversations:
+        _fill(database, conversation, "p1")
+
+    def run_second() -> bool:
+        try:
+            with database.transaction() as session:
+                WORKS[second](Repository(session))
+        except StoreError:
+            return True
+        return False
+
+    with ThreadPoolExecutor(1) as threads:
+        with database.transaction() as session:
+            WORKS[first](Repository(session))
+            running = threads.submit(run_second)
+            # Time for the second to reach what it has to wait for.
+            time.sleep(0.3)
+            assert not running.done()
+        assert running.result(timeout=20) == refused
     assert _count(database) == {}
 
 
@@ -385,7 +662,10 @@ def test_export_holds_every_row_of_the_conversation_and_no_other(database: Datab
     with database.reading() as session:
         exported = Repository(session).export("c1")
     assert {table: len(rows) for table, rows in exported.items()} == ROWS
-    assert "c2" not in str(exported) and exported["answers"][0]["value"] == "said in c1"
+    assert "c2" not in str(exported) and "p2" not in str(exported)
+    assert exported["answers"][0]["value"] == "said in c1"
+    assert exported["answers"][0]["said"] == "the words of c1"
+    assert exported["codes"][0]["expires_at"] == exported["links"][0]["expires_at"] == LATER
 
 
 def test_purge_takes_the_old_without_consent(database: Database) -> None:
@@ -406,21 +686,183 @@ def test_purge_takes_the_old_without_consent(database: Database) -> None:
     assert sorted(left) == ["agreed 1", "agreed 3", "asked 1", "refused 1", "took back 1"]
 
 
-def test_purge_reads_only_the_unconsented(tmp_path: Path) -> None:
-    database = Database.in_folder(tmp_path)
-    database.upgrade()
-    query = "SELECT id FROM conversations WHERE consent_state != 'given' AND updated_at < '2026' ORDER BY updated_at"
+def test_purge_takes_the_old_with_consent_and_everything_of_theirs(database: Database) -> None:
+    for name, patient in [("c-old", "p1"), ("c-older", "p1"), ("new", "p2")]:
+        _fill(database, name, patient)
+    with database.transaction() as session:
+        Repository(session).append("asked", None, EVENTS)
+        for name, days in [("c-old", 2), ("c-older", 3), ("new", 1), ("asked", 9)]:
+            written = update(Conversation).where(Conversation.id == name)
+            session.execute(written.values(updated_at=DAY - timedelta(days=days)))
+    left = []
+    for _ in range(3):
+        with database.transaction() as session:
+            repository = Repository(session)
+            purged = repository.purge_finished(DAY - timedelta(days=1), limit=1)
+            left.append((purged, sorted(repository.conversation_ids()), repository.patient_by_code("code of p1")))
+    assert left == [
+        (1, ["asked", "c-old", "new"], "p1"),
+        (1, ["asked", "new"], None),
+        (0, ["asked", "new"], None),
+    ]
+    assert _holding(database, "c-old") == _holding(database, "p1") == []
+    assert _count(database) == {**ROWS, "conversations": 2, "events": 7, "patients": 1}
+
+
+def test_purge_takes_expired_codes_and_links(database: Database) -> None:
+    with database.transaction() as session:
+        repository = Repository(session, now=lambda: DAY)
+        for hours in (-2, -1, 0, 1):
+            until = DAY + timedelta(hours=hours)
+            repository.link_patient(f"c {hours}", f"p {hours}")
+            repository.save_code(f"p {hours}", f"d {hours}", until)
+            repository.save_link(f"c {hours}", 1, "plan", f"d {hours}", until)
+    purged = []
+    for _ in range(3):
+        with database.transaction() as session:
+            purged.append(Repository(session, now=lambda: DAY).purge_expired(limit=4))
+    assert purged == [4, 2, 0]
+    assert _count(database) == {"conversations": 4, "patients": 4, "codes": 1, "links": 1}
     with database.reading() as session:
-        plan = str(session.execute(text(f"EXPLAIN QUERY PLAN {query}")).all())
-    database.close()
-    assert "ix_conversations_unconsented" in plan
+        repository = Repository(session, now=lambda: DAY)
+        assert repository.patient_by_code("d 1") == "p 1" and repository.link("d 1") is not None
+
+
+def test_purges_pass_over_what_another_transaction_holds(database: Database) -> None:
+    if database.dialect != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    _fill(database, "c1", "p1")
+    purges = [
+        lambda repository: repository.purge_finished(LATER),
+        lambda repository: repository.purge_expired(),
+    ]
+    with database.transaction() as holder:
+        for table in ("conversations", "codes", "links"):
+            holder.execute(text(f"SELECT * FROM {table} FOR UPDATE"))  # noqa: S608
+        for purge in purges:
+            with database.transaction() as session:
+                session.execute(text("SET LOCAL lock_timeout = '2s'"))
+                assert purge(Repository(session, now=lambda: LATER)) == 0
+
+
+# What is looked up by an index, however many patients are stored, with the index that the first statement must use.
+LOOKUPS: dict[str, tuple[Callable[[Repository], Any], str]] = {
+    "latest": (lambda repository: repository.latest("p7"), "ix_reevaluations_patient_id_finished_at"),
+    "history": (lambda repository: repository.history("p7"), "ix_reevaluations_patient_id_finished_at"),
+    "reevaluation": (lambda repository: repository.reevaluation("c7"), ""),
+    "patient_of": (lambda repository: repository.patient_of("c7"), ""),
+    "patient_by_code": (lambda repository: repository.patient_by_code("d7"), ""),
+    "link": (lambda repository: repository.link("d7"), ""),
+    "save_code": (lambda repository: repository.save_code("p7", "new", LATER), ""),
+    "save_link": (lambda repository: repository.save_link("c7", 1, "plan", "new", LATER), ""),
+    "save_reevaluation": (lambda repository: repository.save_reevaluation("c7", {"goal": 2}, said={"goal": "2"}), ""),
+    "export": (lambda repository: repository.export("c7"), ""),
+    "forget": (lambda repository: repository.forget("c7"), ""),
+    "purge_unconsented": (
+        lambda repository: repository.purge_unconsented(DAY + timedelta(hours=5)),
+        "ix_conversations_unconsented",
+    ),
+    "purge_finished": (
+        lambda repository: repository.purge_finished(DAY + timedelta(hours=5)),
+        "ix_conversations_consented",
+    ),
+    "purge_expired": (lambda repository: repository.purge_expired(), "ix_codes_expires_at"),
+}
+STORED = 2000
+
+
+def _crowd(session: Session) -> None:
+    """Store 2,000 patients, each with a conversation an hour after the one before, and one of everything in it."""
+    each = [(number, DAY + timedelta(hours=number)) for number in range(STORED)]
+    kept: dict[Any, Callable[[int, datetime], dict[str, Any]]] = {
+        Patient: lambda n, at: {"id": f"p{n}", "created_at": at},
+        Conversation: lambda n, at: {
+            "id": f"c{n}",
+            "patient_id": f"p{n}",
+            "consent_state": "given" if n % 2 else "pending",
+            "version": 0,
+            "session_seq": 0,
+            "created_at": at,
+            "updated_at": at,
+        },
+        Reevaluation: lambda n, at: {
+            "id": n + 1,
+            "patient_id": f"p{n}",
+            "conversation_id": f"c{n}",
+            "run": 1,
+            "started_at": at,
+            "finished_at": at,
+        },
+        Answer: lambda n, at: {"reevaluation_id": n + 1, "question": "goal", "value": n},
+        Finding: lambda n, at: {"reevaluation_id": n + 1, "position": 0, "rule": "r", "because": [], "source": "s"},
+        Plan: lambda n, at: {"reevaluation_id": n + 1, "assessment": {"findings": []}, "created_at": at},
+        Turn: lambda n, at: {
+            "conversation_id": f"c{n}",
+            "client_message_id": "m1",
+            "version": 1,
+            "reply": {},
+            "created_at": at,
+        },
+        Event: lambda n, at: {"conversation_id": f"c{n}", "seq": 0, "type": "user", "timestamp": at, "data": {}},
+        Code: lambda n, at: {"digest": f"d{n}", "patient_id": f"p{n}", "created_at": at, "expires_at": at},
+        Link: lambda n, at: {
+            "digest": f"d{n}",
+            "conversation_id": f"c{n}",
+            "run": 1,
+            "kind": "plan",
+            "created_at": at,
+            "expires_at": at,
+        },
+    }
+    assert {model.__tablename__ for model in kept} == set(metadata.tables)
+    for model, row in kept.items():
+        session.execute(insert(model), [row(number, at) for number, at in each])
+    session.execute(text("ANALYZE"))
+
+
+def _plans(session: Session, work: Callable[[], Any]) -> list[tuple[str, str]]:
+    """Return each statement that `work` runs with what the database says it will do for it."""
+    explain = "EXPLAIN QUERY PLAN" if session.get_bind().dialect.name == "sqlite" else "EXPLAIN"
+    connection = session.connection()
+    return [
+        (statement, "\n".join(str(row[-1]) for row in connection.exec_driver_sql(f"{explain} {statement}", values)))
+        for statement, values in _statements(session, work)
+    ]
+
+
+def test_nothing_is_looked_up_by_reading_a_whole_table(database: Database) -> None:
+    with database.transaction() as session:
+        _crowd(session)
+    for name, (work, index) in LOOKUPS.items():
+        with database._engine.connect() as connection, Session(connection, future=True) as session:
+            repository = Repository(session, now=lambda: DAY + timedelta(hours=5))
+            plans = _plans(session, lambda work=work, repository=repository: work(repository))
+            assert plans and index in plans[0][1], (name, plans)
+            for statement, plan in plans:
+                scans = [line for line in plan.splitlines() if "Seq Scan" in line or line.startswith("SCAN")]
+                assert not scans, (name, statement, plan)
+            session.rollback()
 
 
 @pytest.mark.parametrize(
     "bad", ["", "nul\0", "x" * 256, "x" * 300, "\ud800", "new\nline", 7], ids=lambda bad: ascii(bad)[:12]
 )
 @pytest.mark.parametrize(
-    "method", ["save_consent", "save_reevaluation", "remember_reply", "forget", "reply", "append", "answer", "patient"]
+    "method",
+    [
+        "save_consent",
+        "save_reevaluation",
+        "remember_reply",
+        "forget",
+        "reply",
+        "append",
+        "answer",
+        "patient",
+        "save_code",
+        "patient_by_code",
+        "save_link",
+        "link",
+    ],
 )
 def test_id_that_no_database_should_hold(database: Database, method: str, bad: Any) -> None:
     calls = {
@@ -432,6 +874,10 @@ def test_id_that_no_database_should_hold(database: Database, method: str, bad: A
         "append": lambda repository: repository.append(bad, None, EVENTS),
         "answer": lambda repository: repository.save_reevaluation("c1", {bad: 1}),
         "patient": lambda repository: repository.save_reevaluation("c1", ANSWERS, patient_id=bad),
+        "save_code": lambda repository: repository.save_code("p1", bad, LATER),
+        "patient_by_code": lambda repository: repository.patient_by_code(bad),
+        "save_link": lambda repository: repository.save_link("c1", 1, "plan", bad, LATER),
+        "link": lambda repository: repository.link(bad),
     }
     with (
         pytest.raises(StoreError, match="an id must be 1 to 255 printable characters"),
