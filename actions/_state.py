@@ -8,16 +8,17 @@ from typing import Any
 from rasa_sdk import Tracker
 from rasa_sdk.events import EventType, SlotSet
 
-from plateau.content import Catalog, catalog, clinic
+from plateau.content import Catalog, clinic, clinic_words
 from plateau.protocol import QUESTIONS, next_section, spoken
+from plateau.report import listed
 
 # The stage the dialogue is in when the protocol has no question left.
 AFTER_QUESTIONS = "plan"
 
 
 def answers_of(tracker: Tracker) -> dict[str, Any]:
-    """Return the answers given so far, with the listener's red flags under "red_flags"."""
-    names = (*QUESTIONS, "red_flags")
+    """Return the answers given so far, with the red flags heard and the last visit, each under its name."""
+    names = (*QUESTIONS, "red_flags", "previous")
     return {name: value for name in names if (value := tracker.get_slot(name)) is not None}
 
 
@@ -37,7 +38,7 @@ def numbers(tracker: Tracker) -> dict[str, str]:
 
 
 def texts() -> Catalog:
-    return catalog()
+    return clinic_words()
 
 
 def entities_of(tracker: Tracker) -> dict[str, Any]:
@@ -49,6 +50,12 @@ def intent_of(tracker: Tracker) -> str | None:
     """Return the latest message's intent as the reader settled it; the SDK's own method has the classifier's guess."""
     name: str | None = (tracker.latest_message.get("intent") or {}).get("name")
     return name
+
+
+def in_own_words(tracker: Tracker) -> str | None:
+    """Return the latest message where it was typed and tells of no danger; None for a tap."""
+    text = (tracker.latest_message.get("text") or "").strip()
+    return None if not text or text.startswith("/") or entities_of(tracker).get("red_flags") else text
 
 
 def answered(tracker: Tracker) -> dict[str, Any]:
@@ -72,7 +79,7 @@ def put_down(values: Mapping[str, Any]) -> str:
         else notes({name: value})
         for name, value in sorted(values.items(), key=lambda entry: list(QUESTIONS).index(entry[0]))
     ]
-    return said[0] if len(said) == 1 else words.get("plan.list", items=", ".join(said[:-1]), last=said[-1])
+    return listed(words, said)
 
 
 def which_end(tracker: Tracker) -> str | None:

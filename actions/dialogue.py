@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rasa_sdk import Action, Tracker
@@ -12,17 +12,30 @@ from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.types import DomainDict
 
 from actions._safety import reported, say, tell_new_flags
-from actions._state import answered, answers_of, intent_of, notes, numbers, slots, stage_of, texts, which_end
+from actions._state import (
+    answered,
+    answers_of,
+    intent_of,
+    notes,
+    numbers,
+    slots,
+    stage_of,
+    texts,
+    which_end,
+)
 from actions.forms import answer_buttons, ways_out
 from plateau.protocol import (
     QUESTIONS,
     InvalidAnswer,
     Question,
+    carried,
     previous_question,
     red_flags,
+    shown_again,
     taken_back,
     validate,
 )
+from plateau.report import listed
 
 FAILED_READINGS_BEFORE_HELP = 2
 UNKNOWN_TOPIC, WHO_I_AM = "general", "are_you_a_person"
@@ -48,7 +61,24 @@ class NextSection(Action):  # type: ignore[misc]
 
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[EventType]:
         emergency = any(flag["tier"] == "emergency" for flag in reported(tracker))
-        return [SlotSet("stage", stage_of(answers_of(tracker), emergency=emergency))]
+        answers = answers_of(tracker)
+        known = welcome_back(dispatcher, answers)
+        return slots([*known.items(), ("stage", stage_of({**answers, **known}, emergency=emergency))])
+
+
+def welcome_back(dispatcher: CollectingDispatcher, answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Greet someone who comes back, once they agreed to go on; return the slots with what still stands."""
+    previous = answers.get("previous")
+    if not previous or previous.get("welcomed") or answers.get("consent") != "yes":
+        return {}
+    words = texts()
+    known = words.tree("plan.evidence.advised.items")
+    items = [known[name] for name in previous["advised"] if name in known]
+    key = "welcome" if items else "welcome_plain"
+    text = words.get(f"plan.said.{key}", day=previous["shown"], items=listed(words, items))
+    dispatcher.utter_message(text=text, id=f"plan.said.{key}")
+    stands = {name: value for name, value in carried(previous).items() if answers.get(name) is None}
+    return {**stands, "before": shown_again(previous), "previous": {**previous, "welcomed": True}}
 
 
 class Clarify(Action):  # type: ignore[misc]
@@ -262,7 +292,7 @@ class RestartInterview(Action):  # type: ignore[misc]
         dispatcher.utter_message(response="utter_restarted")
         answers = answers_of(tracker)
         opened = [(name, None) for name in answers if name not in ("for_whom", "country", "consent", "red_flags")]
-        forgotten = [(name, None) for name in ("last_asked", "failed_readings", "assessment", "before")]
+        forgotten = [(name, None) for name in ("last_asked", "failed_readings", "assessment", "before", "said")]
         kept = [flag for flag in red_flags(answers) if flag["state"] != "denied" or taken_back(flag)]
         return slots([*opened, *forgotten, ("red_flags", kept or None)])
 

@@ -13,8 +13,34 @@ from rasa_sdk.forms import FormValidationAction
 from rasa_sdk.types import DomainDict
 
 from actions._safety import tell_new_flags
-from actions._state import answered, answers_of, entities_of, intent_of, notes, put_down, slots, texts, which_end
-from plateau.protocol import NO_ANSWER, QUESTIONS, SECTIONS, InvalidAnswer, Question, required, validate
+from actions._state import (
+    answered,
+    answers_of,
+    entities_of,
+    in_own_words,
+    intent_of,
+    notes,
+    put_down,
+    slots,
+    texts,
+    which_end,
+)
+from plateau.protocol import (
+    NO_ANSWER,
+    QUESTIONS,
+    SECTIONS,
+    InvalidAnswer,
+    Question,
+    asked,
+    offered,
+    required,
+    validate,
+    with_before,
+)
+
+# Answers that stand beside the patient's own words for them in the plan, if those are short.
+QUOTED = ("choice", "multi", "number", "nprs")
+LONGEST_QUOTE = 80  # characters
 
 
 class SectionForm(FormValidationAction, ABC):  # type: ignore[misc]
@@ -37,23 +63,44 @@ class SectionForm(FormValidationAction, ABC):  # type: ignore[misc]
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict
     ) -> list[EventType]:
         settled: dict[str, Any] = {}
-        asked = tracker.get_slot("requested_slot")
+        current = tracker.get_slot("requested_slot")
+        typed = in_own_words(tracker)
+        previous = tracker.get_slot("previous") if typed else None
         for name, value in tracker.slots_to_validate().items():
             if name in QUESTIONS:
                 once_more = _asked_once_more(name, value, tracker)
-                settled |= {name: None, "failed_readings": 1} if once_more else {name: _valid(name, value)}
+                valid = _reopening(name, with_before(name, _valid(name, value), previous), tracker)
+                settled |= {name: None, "failed_readings": 1} if once_more else valid
+        held = tracker.get_slot("said") or {}
+        if (said := _said(held, {name for name in settled if name in QUESTIONS}, typed)) != held:
+            settled["said"] = said
         if any(value is not None for name, value in settled.items() if name in QUESTIONS):
             settled["failed_readings"] = None
-            if settled.get(asked) is not None:
+            if settled.get(current) is not None:
                 # After an answer, "that" is no longer the red flag that was said before it.
                 settled["just_told"] = None
-            corrected = {name: value for name, value in answered(tracker).items() if name != asked}
+            corrected = {name: value for name, value in answered(tracker).items() if name != current}
             if corrected and intent_of(tracker) == "correct_answer":
                 dispatcher.utter_message(response="utter_changed", notes=notes(corrected))
         # Only now: a list that is asked once more has not been left unanswered yet.
         tracker.slots.update(settled)
         told = tell_new_flags(dispatcher, tracker)
         return [*slots(settled.items()), *told, *_say_back(dispatcher, tracker, settled)]
+
+
+def _reopening(name: str, value: Any, tracker: Tracker) -> dict[str, Any]:
+    """Return the slots an answer sets: where it names another question as wrong, that one is open again."""
+    if not QUESTIONS[name].reopens or value not in QUESTIONS:
+        return {name: value}
+    return {name: None, value: None, "before": {value: tracker.get_slot(value)}, "last_asked": None}
+
+
+def _said(held: Mapping[str, str], told: set[str], typed: str | None) -> dict[str, str]:
+    """Return the patient's own words by question: those of a message that is short and about one question only."""
+    kept = {name: words for name, words in held.items() if name not in told}
+    if typed is None or len(typed) > LONGEST_QUOTE or len(told) != 1:
+        return kept
+    return kept | {name: typed for name in told if QUESTIONS[name].record and QUESTIONS[name].kind in QUOTED}
 
 
 def _say_back(dispatcher: CollectingDispatcher, tracker: Tracker, settled: Mapping[str, Any]) -> list[EventType]:
@@ -96,7 +143,11 @@ class Ask(Action, ABC):  # type: ignore[misc]
         events = tell_new_flags(dispatcher, tracker)
         question = self.question
         again = tracker.get_slot("last_asked") == question.id
-        words = [texts().get(f"questions.{question.id}.{'retry' if again else 'ask'}"), *_listed(question)]
+        answers = answers_of(tracker)
+        words = [
+            asked(question.id, answers, texts(), "retry" if again else "ask"),
+            *_listed(question, answers.get("previous")),
+        ]
         if which_end(tracker) == question.id:
             words.insert(0, texts().get("questions.nprs.which_end"))
         dispatcher.utter_message(
@@ -108,12 +159,12 @@ class Ask(Action, ABC):  # type: ignore[misc]
         return [*events, SlotSet("last_asked", question.id)]
 
 
-def _listed(question: Question) -> list[str]:
+def _listed(question: Question, previous: Mapping[str, Any] | None) -> list[str]:
     """Return the options of a question that takes several, for channels that show only text."""
     if question.kind not in ("multi", "flags"):
         return []
     titles = texts().tree(f"questions.{question.id}.options")
-    return [f"- {titles[value]}" for value in question.values]
+    return [f"- {titles[value]}" for value in offered(question, previous)]
 
 
 def answer_buttons(question: Question) -> list[dict[str, str]] | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rasa_sdk import Action, Tracker
@@ -11,8 +12,10 @@ from rasa_sdk.executor import CollectingDispatcher
 from rasa_sdk.types import DomainDict
 
 from actions._state import answers_of, numbers, texts
-from plateau.escalation import assess
+from plateau.content import clinic
+from plateau.escalation import assess, clinic_rules, since
 from plateau.protocol import record_of
+from plateau.report import Place, PlanPage, Visit, plan_page
 
 
 class MakePlan(Action):  # type: ignore[misc]
@@ -24,36 +27,49 @@ class MakePlan(Action):  # type: ignore[misc]
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[EventType]:
         assessment = assessed(tracker)
         dispatcher.utter_message(response="utter_making_plan")
-        for part in spoken_plan(assessment):
+        for part in spoken_plan(_page(tracker, assessment)):
             dispatcher.utter_message(**part)
         return [SlotSet("assessment", assessment)]
 
 
 def assessed(tracker: Tracker) -> dict[str, Any]:
     """Return the assessment of the answers so far, as `plateau assess` gives it."""
-    return assess(record_of(answers_of(tracker)), numbers=numbers(tracker)).to_dict()
+    answers = answers_of(tracker)
+    return assess(
+        record_of(answers),
+        since=since(answers),
+        rules=clinic_rules(),
+        words=texts(),
+        numbers=numbers(tracker),
+        said=tracker.get_slot("said"),
+        today=datetime.date.today(),
+    ).to_dict()
 
 
-def spoken_plan(assessment: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the plan's messages: what to do, what to ask the therapist, what waits, and when to look again."""
+def _page(tracker: Tracker, assessment: Mapping[str, Any]) -> PlanPage:
+    answers, here = answers_of(tracker), clinic()
+    previous = answers.get("previous")
+    visits = [Visit(datetime.date.today(), record_of(answers), assessment)]
+    if previous:
+        visits.insert(0, Visit(datetime.date.fromisoformat(previous["day"]), record_of(previous["answers"]), {}))
+    place = Place(here.name, here.phone, numbers(tracker), here.booking_link, here.services)
+    return plan_page(visits, place, texts(), drawn=False)
+
+
+def spoken_plan(page: PlanPage) -> Iterator[dict[str, Any]]:
+    """Yield the plan's messages: what to do, for hard days and flares, what to ask, what waits, when to look again."""
     words = texts()
-
-    def title(recommendation: str) -> str:
-        return words.get(f"plan.recommendations.{recommendation}.title")
-
-    items = [
-        {"title": title(item["id"]), "text": item["text"], "because": item["because"]}
-        for item in assessment["recommendations"]
-    ]
+    text = words.tree("report.page")
+    items = [{"title": item.title, "text": item.text, "because": item.because} for item in page.actions]
     lines = [f"{n}. {item['title']}\n{item['text']}\n{item['because']}" for n, item in enumerate(items, start=1)]
-    parts: list[dict[str, Any]] = [
-        {"text": "\n".join(lines), "items": items, "id": "plan.recommendations", "kind": "plan"}
-    ]
-    asked = [f"- {question}" for question in assessment["questions_for_therapist"]]
-    later = [f"- {title(item['id'])}: {item['until']}" for item in assessment["held_back"]]
-    for key, entries in (("questions", asked), ("later", later)):
+    if page.also:
+        lines.append(f"{text['also']}: {'; '.join(page.also)}.")
+    yield {"text": "\n".join(lines), "items": items, "id": "plan.recommendations", "kind": "plan"}
+    asked = page.script.questions if page.script else ()
+    later = [words.get("report.later.item", title=title, until=until) for title, until in page.later]
+    for name, entries in (("barriers", page.barriers), ("flare", page.flare), ("questions", asked), ("later", later)):
         if entries:
-            text = "\n".join([words.get(f"plan.said.{key}"), *entries])
-            parts.append({"text": text, "id": f"plan.{key}", "kind": "plan"})
-    parts.append({"text": words.get("plan.said.closing"), "id": "plan.closing", "kind": "plan"})
-    return parts
+            said = "\n".join([f"{text[name]}:", *(f"- {entry}" for entry in entries)])
+            yield {"text": said, "id": f"plan.{name}", "kind": "plan"}
+    closing = f"{page.check} {words.get('plan.said.closing')}"
+    yield {"text": closing, "id": "plan.closing", "kind": "plan"}

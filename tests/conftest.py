@@ -103,11 +103,18 @@ class Patient:
 
     def answers(self) -> dict[str, Any]:
         """The answers stored of the conversation."""
+        row = self._reevaluation()
+        return dict(row.answers) if row else {}
+
+    def assessment(self) -> dict[str, Any]:
+        """The assessment stored of the conversation."""
+        return dict(self._reevaluation().assessment or {})
+
+    def _reevaluation(self) -> Any:
         from plateau.store import Repository
 
         with self.app.state.gateway.database.reading() as session:
-            row = Repository(session).reevaluation(self.conversation)
-        return dict(row.answers) if row else {}
+            return Repository(session).reevaluation(self.conversation)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -7,7 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from plateau.content import Catalog
-from plateau.protocol import QUESTIONS, SECTIONS, Answers, Question, applicable, previous_question, screen, spoken
+from plateau.protocol import (
+    QUESTIONS,
+    SECTIONS,
+    Answers,
+    Question,
+    applicable,
+    asked,
+    offered,
+    previous_question,
+    screen,
+    spoken,
+)
 
 # What a patient may tap besides an answer.
 COMMANDS = (
@@ -52,11 +63,11 @@ def _plain(kind: str, title: str, commands: list[str], rows: list[dict[str, str]
     return made if rows is None else {**made, "rows": rows}
 
 
-def _questions(dialogue: Dialogue, asked: str, words: Catalog) -> dict[str, Any]:
-    shown = screen(dialogue.answers, asked)
+def _questions(dialogue: Dialogue, current: str, words: Catalog) -> dict[str, Any]:
+    shown = screen(dialogue.answers, current)
     title = words.get(f"questions.sections.{shown.section}")
     commands = ["why", "human", "stop"]
-    if previous_question(dialogue.answers, asked):
+    if previous_question(dialogue.answers, current):
         commands.append("back")
     if not any(QUESTIONS[name].required for name in shown.questions):
         commands += ["skip", "dont_know"]
@@ -74,7 +85,7 @@ def _questions(dialogue: Dialogue, asked: str, words: Catalog) -> dict[str, Any]
 
 
 def _question(question: Question, answers: Answers, before: Any, words: Catalog) -> dict[str, Any]:
-    texts = words.tree(f"questions.{question.id}")
+    texts, previous = words.tree(f"questions.{question.id}"), answers.get("previous")
     current = answers.get(question.id, before)
     kind: str = question.kind
     if kind == "flags":
@@ -82,13 +93,13 @@ def _question(question: Question, answers: Answers, before: Any, words: Catalog)
     made: dict[str, Any] = {
         "id": question.id,
         "kind": kind,
-        "text": texts["ask"].strip(),
-        "retry": texts["retry"].strip(),
+        "text": asked(question.id, answers, words),
+        "retry": asked(question.id, answers, words, "retry"),
         "current": current[0] if question.single and isinstance(current, list) else current,
         "optional": not question.required,
     }
     if question.values:
-        made["options"] = [{"value": value, "title": texts["options"][value]} for value in question.values]
+        made["options"] = [{"value": value, "title": texts["options"][value]} for value in offered(question, previous)]
     if kind in ("number", "nprs"):
         made |= {"min": question.minimum, "max": question.maximum, "unit": question.unit}
     if question.none:

@@ -64,19 +64,20 @@ def _open() -> Database:
 
 
 def _report(repository: Repository, conversation: str) -> str | None:
-    from plateau.content import catalog, clinic
+    from plateau.content import clinic, clinic_words
     from plateau.escalation import signed
-    from plateau.report import place_of, summary, summary_text, visit_of
+    from plateau.report import place_of, summary, summary_text
+    from plateau.server._visits import visits_until
 
     row = repository.reevaluation(conversation)
     if row is None:
         return None
-    rows = [*repository.history(row.patient_id)][::-1] if row.patient_id else [row]
-    visits = [visit for before in rows if before.id <= row.id and (visit := visit_of(before)) is not None]
+    words = clinic_words()
+    visits = visits_until(repository, row)
     if not visits:
-        return catalog().get("page.no_plan_yet")
+        return words.get("page.no_plan_yet")
     place = place_of(clinic(), row.answers.get("country"), signed())
-    return "\n".join(summary_text(summary(visits, place, catalog())))
+    return "\n".join(summary_text(summary(visits, place, words)))
 
 
 def _export(repository: Repository, conversation: str) -> str | None:

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from plateau.content import catalog
-from plateau.escalation import Rule, RuleError, Rules, default_rules, fingerprint, load_rules
+from plateau.content import SettingError, catalog
+from plateau.escalation import Rule, RuleError, Rules, default_rules, fingerprint, load_rules, running
 from plateau.escalation._rules import AnyOf, Count, Definition, Holds, Points, Wait
 from plateau.protocol import Condition
 
@@ -35,14 +35,14 @@ def run(args: argparse.Namespace) -> int:
     """Print what was asked for; return 2 where a rule file is wrong, else 0."""
     try:
         rules = load_rules(args.check) if args.check else default_rules()
-    except RuleError as error:
+        mark = fingerprint(args.check) if args.check else running() if args.fingerprint else ""
+    except (RuleError, SettingError) as error:
         print(f"plateau rules: {error}", file=sys.stderr)
         return 2
     if args.check:
-        mark = fingerprint(args.check)
         print(f"{args.check}: {len(rules.rules)} rules, version {rules.version}, fingerprint {mark}")
     elif args.fingerprint:
-        print(fingerprint())
+        print(mark)
     elif args.json:
         for rule in rules.rules:
             print(json.dumps(_told(rule, rules), separators=(",", ":")))

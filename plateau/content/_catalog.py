@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -72,3 +73,9 @@ def catalog(language: str = "en") -> Catalog:
         except yaml.YAMLError as error:
             raise ContentError(f"content/{language}/{file.name} is not valid YAML: {error}") from None
     return Catalog(language, texts)
+
+
+def dated(texts: Catalog, day: datetime.date) -> str:
+    """Return a day as it is written out: "28 November 2026"."""
+    month = texts.get(f"plan.months.{day.month}")
+    return texts.get("plan.date", day=day.day, month=month, year=day.year)

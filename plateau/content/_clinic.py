@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import yaml
 
-from ._catalog import catalog
+from ._catalog import Catalog, catalog
 
 SCHEMA = json.loads((Path(__file__).parent / "clinic.schema.json").read_text(encoding="utf-8"))
+
+
+# Of the text that asks for consent (questions.yml); raised whenever its meaning changes.
+CONSENT_VERSION = "1"
+_THERAPIST = re.compile(r"\btherapist(s?)\b", re.IGNORECASE)
 
 
 class SettingError(ValueError):
@@ -31,13 +38,57 @@ class Clinic:
     default_country: str
     booking_link: str | None = None
     keep_before_consent_minutes: int = 15
+    keep_days: int = 730
+    link_hours: int = 72
+    code_days: int = 180
+    therapist: Mapping[str, str] | None = None
+    services: Sequence[str] = ()
+    rules: str | None = None
+    time_gates: Mapping[str, float] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
     numbers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def consent_version(self) -> str:
+        """The version of the text a patient agrees to; it changes with the clinic's own text."""
+        own = self.texts.get("consent")
+        return CONSENT_VERSION if own is None else f"{CONSENT_VERSION}-{sha256(own.encode()).hexdigest()[:12]}"
+
+    def worded(self, text: str) -> str:
+        """Return one of Plateau's texts with the clinic's word for a therapist."""
+        if self.therapist is None:
+            return text
+        own = self.therapist
+        return _THERAPIST.sub(lambda found: _like(found[0], own["many" if found[1] else "one"]), text)
 
     def numbers_for(self, country: str | None) -> dict[str, str]:
         """Return the emergency, crisis and advice numbers to show in `country`, the default one where it is unknown."""
         known = catalog().tree("safety.numbers")
         place = country if country in known else self.default_country
         return {**known[place], **self.numbers.get(place, {})}
+
+
+@cache
+def clinic_words() -> Catalog:
+    """Return the texts as this clinic says them: its word for a therapist, its own consent and privacy texts."""
+    here, plain = clinic(), catalog()
+    own = _each(plain.texts, here.worded)
+    if consent := here.texts.get("consent"):
+        questions = own["questions"]
+        own = {**own, "questions": {**questions, "consent": {**questions["consent"], "ask": consent}}}
+    return Catalog(plain.language, own)
+
+
+def _each(node: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(node, Mapping):
+        return {key: _each(value, change) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_each(item, change) for item in node]
+    return change(node) if isinstance(node, str) else node
+
+
+def _like(found: str, word: str) -> str:
+    return word[0].upper() + word[1:] if found[0].isupper() else word
 
 
 @cache

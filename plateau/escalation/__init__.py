@@ -4,10 +4,10 @@ The clinical knowledge is data (`rules.yml`, texts in `content/en/plan.yml`); th
 """
 
 from ._engine import Outcome, Verdict, evaluate
-from ._facts import Since, psfs_changes
-from ._plan import Assessment, Finding, HeldBack, Recommendation, assess, dated
-from ._rules import RECOMMENDATIONS, Rule, RuleError, Rules, default_rules, load_rules
-from ._sign_off import Signature, fingerprint, sign_off_file, signature, signed
+from ._facts import Since, psfs_changes, since
+from ._plan import Assessment, Finding, HeldBack, Recommendation, assess
+from ._rules import RECOMMENDATIONS, Rule, RuleError, Rules, clinic_rules, default_rules, load_rules
+from ._sign_off import Signature, fingerprint, running, sign_off_file, signature, signed
 
 __all__ = [
     "Assessment",
@@ -23,13 +23,15 @@ __all__ = [
     "Since",
     "Verdict",
     "assess",
-    "dated",
+    "clinic_rules",
     "default_rules",
     "evaluate",
     "fingerprint",
     "load_rules",
+    "running",
     "psfs_changes",
     "sign_off_file",
     "signature",
     "signed",
+    "since",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plateau.protocol import NO_ANSWER, QUESTIONS, FactType, adherence, taken_back, validate_flag
+from plateau.protocol import NO_ANSWER, QUESTIONS, FactType, adherence, record_of, taken_back, validate_flag
 
 Record = Mapping[str, Any]
 
@@ -61,6 +61,20 @@ class Since:
     advised: tuple[str, ...]
     weeks: float
     followed: tuple[str, ...] | None = None
+
+
+def since(answers: Record) -> Since | None:
+    """Return the visit before from the answers of a conversation (its "previous" and "followed"), or None."""
+    previous = answers.get("previous")
+    if not previous:
+        return None
+    followed = answers.get("followed")
+    return Since(
+        record=record_of(previous["answers"]),
+        advised=tuple(previous["advised"]),
+        weeks=previous["weeks"],
+        followed=tuple(item for item in followed if item != "none") if isinstance(followed, list) else None,
+    )
 
 
 def facts_of(record: Record, since: Since | None = None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from plateau.content import Catalog, catalog
+from plateau.content import Catalog, catalog, dated
 from plateau.protocol import Condition, Tier
 
 from ._engine import SUSPENDING, Outcome, Verdict, evaluate
@@ -91,7 +91,7 @@ def assess(
     *,
     since: Since | None = None,
     rules: Rules | None = None,
-    language: str = "en",
+    words: Catalog | None = None,
     numbers: Mapping[str, str] | None = None,
     said: Mapping[str, str] | None = None,
     today: datetime.date | None = None,
@@ -99,23 +99,23 @@ def assess(
     """Assess a validated answer record (design, section 3).
 
     `since` is the visit before; `numbers` are those to call where the patient is; `said` holds the patient's words
-    by question; with `today`, what waits is dated instead of counted in weeks.
+    by question; with `today`, what waits is dated instead of counted in weeks; `words` are the texts.
     """
     rules = rules or default_rules()
     outcome = evaluate(rules, record, since)
-    texts = catalog(language)
-    words = _Words(outcome.facts, texts, numbers or texts.tree("safety.numbers.elsewhere"), said or {}, today)
+    texts = words or catalog()
+    told = _Words(outcome.facts, texts, numbers or texts.tree("safety.numbers.elsewhere"), said or {}, today)
     opened = outcome.of("open")
-    recommendations = _recommendations(opened, rules, words)
+    recommendations = _recommendations(opened, rules, told)
     primary = recommendations[0].id
     given = {recommendation.id for recommendation in recommendations}
     return Assessment(
         tier="routine" if outcome.tier == "none" and primary != "continue_plan" else outcome.tier,
         primary=primary,
-        findings=tuple(_finding(verdict, words) for verdict in opened),
+        findings=tuple(_finding(verdict, told) for verdict in opened),
         recommendations=recommendations,
-        questions_for_therapist=_questions(outcome, rules, words),
-        held_back=_held_back(outcome.of("held"), given, rules, words),
+        questions_for_therapist=_questions(outcome, rules, told),
+        held_back=_held_back(outcome.of("held"), given, rules, told),
         trend=next((name for name, when in rules.trend.items() if when.holds(outcome.facts)), TRENDS[-1]),
         check_again_weeks=rules.check_again.get(primary, rules.check_again["default"]),
         outcome=outcome,
@@ -188,12 +188,6 @@ def _questions(outcome: Outcome, rules: Rules, words: _Words) -> tuple[str, ...]
         return ()
     asked = [question.id for question in rules.questions if question.when.holds(outcome.facts)]
     return tuple(words.say(f"questions.{name}") for name in asked[:MOST_QUESTIONS])
-
-
-def dated(texts: Catalog, day: datetime.date) -> str:
-    """Return a day as it is written out: "28 November 2026"."""
-    month = texts.get(f"plan.months.{day.month}")
-    return texts.get("plan.date", day=day.day, month=month, year=day.year)
 
 
 def _held_back(held: Sequence[Verdict], given: set[str], rules: Rules, words: _Words) -> tuple[HeldBack, ...]:

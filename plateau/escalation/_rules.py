@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import yaml
 
-from plateau.content import ContentError, catalog
+from plateau.content import ContentError, catalog, clinic
 from plateau.protocol import QUESTIONS, RED_FLAGS, TIERS, Condition, ConditionError, Conditions, FactType, Tier
 
 from ._facts import ADVICE_FACTS, FIELDS, TYPES
@@ -41,6 +41,9 @@ RECOMMENDATIONS = (
     "multidisciplinary_care",
     "surgical_consult",
 )
+
+# What counts as a change on the pages, whatever else a rule file changes.
+MEASURE_GATES = ("nprs_mid", "nprs_floor", "psfs_mid", "psfs_one_mid")
 
 # The progress categories; the last where no other holds.
 TRENDS = ("unknown", "worse", "improved", "small_gain", "plateau", "no_change")
@@ -207,16 +210,23 @@ def default_rules() -> Rules:
     return load_rules()
 
 
-def load_rules(path: str | Path = DEFAULT_FILE) -> Rules:
-    """Load and check a rule file; raises RuleError."""
-    return _Loader(Path(path)).load()
+@cache
+def clinic_rules() -> Rules:
+    """Return the rules as this clinic runs them: its own file and time gates, where clinic.yml names any."""
+    here = clinic()
+    return load_rules(here.rules or DEFAULT_FILE, here.time_gates)
+
+
+def load_rules(path: str | Path = DEFAULT_FILE, gates: Mapping[str, float] | None = None) -> Rules:
+    """Load and check a rule file, `gates` replacing some of its own; raises RuleError."""
+    return _Loader(Path(path), gates or {}).load()
 
 
 class _Loader:
     """Reads one file; knows its name and the names its conditions may use."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, own_gates: Mapping[str, float]) -> None:
+        self.path, self.own_gates = path, own_gates
         self.types: dict[str, FactType] = dict(TYPES)
         self._compiler: Conditions | None = None
 
@@ -347,6 +357,12 @@ class _Loader:
                     stretched.add(name)
                 value = value["value"]
             gates[name] = self._positive(f"gate {name}", "value", value)
+        for name, value in self.own_gates.items():
+            self._one_of("time_gates of clinic.yml", "name", name, list(gates))
+            gates[name] = self._positive("time_gates of clinic.yml", name, value)
+        for name in MEASURE_GATES:
+            if name not in gates:
+                raise self._error("gates", name, f"is missing; needed for the pages: {', '.join(MEASURE_GATES)}")
         return gates, frozenset(stretched)
 
     def _stretch(self, raw: Any) -> tuple[float, Condition]:

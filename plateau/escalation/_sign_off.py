@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from plateau.content import SettingError
+from plateau.content import SettingError, clinic
 
 from ._rules import DEFAULT_FILE
 
@@ -43,15 +45,27 @@ def signed_files() -> list[Path]:
     return [file for pattern in SIGNED for file in sorted(PACKAGE.glob(pattern))]
 
 
-def fingerprint(rules: str | Path = DEFAULT_FILE) -> str:
-    """Return the SHA-256 of the signed files, `rules` being the rule file; neither line endings nor a BOM count."""
+def fingerprint(rules: str | Path = DEFAULT_FILE, settings: Mapping[str, Any] | None = None) -> str:
+    """Return the SHA-256 of the signed files, `rules` being the rule file; neither line endings nor a BOM count.
+
+    `settings` are those of clinic.yml that change a rule or a text: they are part of what is signed.
+    """
     digest = hashlib.sha256()
     for file in signed_files():
         name = file.relative_to(PACKAGE).as_posix()
         # Reading as text makes every line ending a plain one.
         body = (Path(rules) if file == DEFAULT_FILE else file).read_text(encoding="utf-8-sig").encode()
         digest.update(f"{name} {len(body)}\n".encode() + body)
+    if settings:
+        digest.update(json.dumps(settings, sort_keys=True).encode())
     return digest.hexdigest()
+
+
+def running() -> str:
+    """Return the fingerprint of what this clinic runs: its rule file, time gates and texts where it has its own."""
+    here = clinic()
+    own = {"gates": dict(here.time_gates), "texts": dict(here.texts), "therapist": dict(here.therapist or {})}
+    return fingerprint(here.rules or DEFAULT_FILE, {name: value for name, value in own.items() if value})
 
 
 def sign_off_file() -> Path:
@@ -90,7 +104,7 @@ def signed() -> Signature | None:
 @cache
 def _running() -> str:
     """Return the fingerprint of what this process has loaded; a file changed later counts from the next start."""
-    return fingerprint()
+    return running()
 
 
 def _read(file: Path) -> Any:

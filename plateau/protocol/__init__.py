@@ -26,6 +26,7 @@ from ._flow import (
     taken_back,
     tier,
 )
+from ._over_time import Previous, carried, offered, shown_again, with_before
 from ._questions import (
     NO_ANSWER,
     QUESTIONS,
@@ -37,7 +38,7 @@ from ._questions import (
     Question,
     Tier,
 )
-from ._words import spoken
+from ._words import asked, spoken
 
 __all__ = [
     "ADHERENT",
@@ -52,6 +53,7 @@ __all__ = [
     "InvalidRecord",
     "Kind",
     "NO_ANSWER",
+    "Previous",
     "ProtocolError",
     "QUESTIONS",
     "Question",
@@ -63,11 +65,14 @@ __all__ = [
     "Tier",
     "adherence",
     "applicable",
+    "asked",
     "awaits_direct_question",
+    "carried",
     "facts",
     "merge_flags",
     "next_question",
     "next_section",
+    "offered",
     "previous_question",
     "record_of",
     "red_flags",
@@ -75,10 +80,12 @@ __all__ = [
     "safety_texts",
     "screen",
     "settle",
+    "shown_again",
     "spoken",
     "taken_back",
     "tier",
     "validate",
     "validate_flag",
     "validate_record",
+    "with_before",
 ]

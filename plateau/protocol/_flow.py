@@ -1,7 +1,7 @@
 """Decides the next question: pure functions of the answers given so far.
 
-`answers` maps question ids to validated answers; the listener's red flags stand under "red_flags". An id that is absent
-or None has not been answered.
+`answers` maps question ids to validated answers; the listener's red flags stand under "red_flags", the last visit of
+someone who comes back under "previous". An id that is absent or None has not been answered.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._answers import validate_flag
+from ._over_time import agreed
 from ._questions import CONDITIONS, NO_ANSWER, QUESTIONS, RED_FLAGS, SECTIONS, TIERS, Tier
 
 Answers = Mapping[str, Any]
@@ -46,6 +47,9 @@ def facts(answers: Answers) -> dict[str, Any]:
         value = answers.get(name)
         if value is None or value in NO_ANSWER or (question.none and value == "none"):
             continue
+        if question.kind in ("number", "nprs") and (isinstance(value, bool) or not isinstance(value, int | float)):
+            # Not validated yet, so it says nothing.
+            continue
         known[name] = [item["activity"] for item in value] if question.kind == "activities" else value
     known["adherence"] = adherence(answers)
     known["tier"] = tier(red_flags(answers))
@@ -56,6 +60,8 @@ def facts(answers: Answers) -> dict[str, Any]:
         and not known["sessions"] >= EARLY_SESSIONS
         and known["progress"] not in ("much_worse", "a_bit_worse")
     )
+    known["returning"] = bool(answers.get("previous"))
+    known["agreed"] = agreed(answers.get("previous"))
     known["mood_crisis"] = any(
         flag["id"] == CRISIS and flag["state"] in ("reported", "unknown") for flag in answers.get("red_flags") or ()
     )

@@ -35,10 +35,12 @@ _DERIVED: dict[str, FactType] = {
     "well": "flag",
     "urgent": "flag",
     "mood_crisis": "flag",
+    "returning": "flag",
+    "agreed": "flag",
 }
 _FIELDS = {
     "id", "section", "screen", "kind", "values", "min", "max", "unit", "step", "none", "when", "record", "required",
-    "single", "alone",
+    "single", "alone", "carry", "reopens",
 }  # fmt: skip
 
 
@@ -60,7 +62,8 @@ class Question:
 
     `values` are the answers allowed (choice, multi, flags); `minimum`, `maximum` and `step` bound numbers;
     `none` says that "none" is an answer standing for null; `alone` are values dropped beside others; `raises` maps a
-    safety list's values to red flags.
+    safety list's values to red flags; `carry` says what stands for someone who comes back (True, "grow", "shown" or
+    the values that do); `reopens` that the answer names a question to ask again.
     """
 
     id: str
@@ -79,6 +82,8 @@ class Question:
     single: bool = False
     alone: tuple[str, ...] = ()
     raises: Mapping[str, Raised] | None = None
+    carry: bool | str | tuple[str, ...] = False
+    reopens: bool = False
 
     @property
     def harmless(self) -> str:
@@ -165,7 +170,20 @@ def _question(entry: Mapping[str, Any], conditions: Conditions, flags: Mapping[s
         single=entry.get("single", False),
         alone=tuple(entry.get("alone", ())),
         raises=raises,
+        carry=_carry(entry, where),
+        reopens=entry.get("reopens", False),
     )
+
+
+def _carry(entry: Mapping[str, Any], where: str) -> bool | str | tuple[str, ...]:
+    carry = entry.get("carry", False)
+    if isinstance(carry, list):
+        if odd := [value for value in carry if value not in entry.get("values", ())]:
+            raise ProtocolError(f"{where}: carry: {odd} are not values of it")
+        return tuple(carry)
+    if carry not in (True, False, "grow", "shown"):
+        raise ProtocolError(f"{where}: carry: {carry!r} is not allowed; allowed: true, grow, shown or a list of values")
+    return cast("bool | str", carry)
 
 
 SECTIONS, QUESTIONS, RED_FLAGS, CONDITIONS = _load()

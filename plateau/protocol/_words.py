@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from string import Formatter
 from typing import Any
 
 from plateau.content import Catalog
 
+from ._over_time import shown_again
 from ._questions import NO_ANSWER, QUESTIONS
+
+
+def asked(question: str, answers: Mapping[str, Any], words: Catalog, part: str = "ask") -> str:
+    """Return a question's text (`part`: ask or retry), with the answers it names; who comes back is asked `again`."""
+    own, previous = words.tree(f"questions.{question}"), answers.get("previous")
+    template = str(own[part])
+    known = {name: value for name, value in answers.items() if name in QUESTIONS and value is not None}
+    said = {"day": previous["shown"]} if previous else {}
+    if previous and part == "ask" and "again" in own:
+        known = {**shown_again(previous), **known}
+        if set(_names(own["again"])) <= {*known, "day"}:
+            template = str(own["again"])
+    said |= {name: spoken(name, known[name], words) for name in _names(template) if name in known}
+    return template.format(**said).strip()
+
+
+def _names(template: str) -> list[str]:
+    return [name for _, name, _, _ in Formatter().parse(template) if name]
 
 
 def spoken(question: str, value: Any, words: Catalog) -> str:

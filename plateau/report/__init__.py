@@ -2,10 +2,10 @@
 
 from ._fhir import bundle, code_system, questionnaire
 from ._page import Action, PlanPage, plain_text, plan_page
-from ._render import STYLE, Links, calendar, plan_html, plan_pdf, summary_html, summary_pdf
+from ._render import STYLE, Links, calendar, gone_html, plan_html, plan_pdf, summary_html, summary_pdf
 from ._script import Script
 from ._summary import Summary, summary, summary_text
-from ._visit import Place, Visit, place_of, visit_of
+from ._visit import Place, Visit, listed, place_of
 
 __all__ = [
     "Action",
@@ -19,6 +19,8 @@ __all__ = [
     "bundle",
     "calendar",
     "code_system",
+    "gone_html",
+    "listed",
     "place_of",
     "plain_text",
     "plan_html",
@@ -29,5 +31,4 @@ __all__ = [
     "summary_html",
     "summary_pdf",
     "summary_text",
-    "visit_of",
 ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from plateau.content import Catalog
-from plateau.escalation import dated, default_rules, psfs_changes
+from plateau.content import Catalog, dated
+from plateau.escalation import clinic_rules, psfs_changes
 
 from ._measures import Measure, measures, percent
 from ._pictures import (
@@ -40,7 +40,7 @@ class Picture:
 def pictures(visits: Sequence[Visit], words: Catalog) -> tuple[Picture, ...]:
     """Return the pictures there are numbers for; visits stand oldest first."""
     recent = visits[-MOST_VISITS:]
-    gates = default_rules().gates
+    gates = clinic_rules().gates
     known = {measure.name: measure for measure in measures(visits, gates) if measure.name != "activity"}
     return (
         *_pain(recent, known, words),
@@ -81,7 +81,7 @@ def _pain(visits: Sequence[Visit], known: dict[str, Measure], words: Catalog) ->
         recalled=text["recalled"],
         band=text["mid"],
     )
-    mid = default_rules().gates["nprs_mid"]
+    mid = clinic_rules().gates["nprs_mid"]
     yield Picture(
         "pain",
         text["pain"],

@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from plateau.content import Catalog
-from plateau.escalation import dated
+from plateau.content import Catalog, dated
 
 from ._drawn import Picture, pictures
 from ._script import Script, script
 from ._summary import PRIVATE
-from ._visit import Place, Visit, given
+from ._visit import Place, Visit, given, listed
 
 MOST_ACTIONS = 3
 BARRIER = "barrier_"
@@ -22,7 +21,9 @@ UNWRITTEN = ("abuse",)
 STOPPING = ("emergency_care", "same_day_care")
 URGENT = ("emergency", "same_day", "within_days")
 URGENT_ADVICE = (*STOPPING, "see_clinician_soon")
-TALK = "talk_to_therapist"
+TALK, MODALITY = "talk_to_therapist", "change_modality"
+# Services that are named only where the rules add this note to the advice.
+NOTED = {"manual_therapy": "hands_on", "dry_needling": "needling"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,11 @@ class PlanPage:
     glossary: tuple[str, ...]
 
 
-def plan_page(visits: Sequence[Visit], place: Place, words: Catalog) -> PlanPage:
-    """Return the plan of the latest of `visits`, which stand oldest first and are all one patient's."""
+def plan_page(visits: Sequence[Visit], place: Place, words: Catalog, *, drawn: bool = True) -> PlanPage:
+    """Return the plan of the latest of `visits`, which stand oldest first and are all one patient's.
+
+    Without `drawn` it has no pictures, for a channel that cannot show them.
+    """
     visit, earlier = visits[-1], visits[-2] if len(visits) > 1 else None
     stopping = visit.assessment["primary"] in STOPPING
     actions, also = _actions(visit, place, words)
@@ -76,7 +80,7 @@ def plan_page(visits: Sequence[Visit], place: Place, words: Catalog) -> PlanPage
         soon=words.get("report.help.soon", **place.numbers),
         soon_signs=tuple(page["help"]["soon_signs"]),
         check=check_again(visit, words),
-        pictures=() if stopping else pictures(visits, words),
+        pictures=pictures(visits, words) if drawn and not stopping else (),
         glossary=(),
     )
     return _explained(made, words)
@@ -129,7 +133,18 @@ def _text(item: Mapping[str, object], place: Place, words: Catalog) -> str:
     for note in notes if isinstance(notes, list | tuple) else ():
         if note.startswith(BARRIER) or note in UNWRITTEN:
             text = text.replace(words.get(f"plan.notes.{note}", **place.numbers), "")
-    return " ".join(text.split())
+    return " ".join([*text.split(), *_offered(item, place, words)])
+
+
+def _offered(item: Mapping[str, object], place: Place, words: Catalog) -> Iterator[str]:
+    """Yield what the clinic offers of an advised change, without what a filter of the rules speaks against."""
+    notes = item.get("notes")
+    against = {service for service, note in NOTED.items() if isinstance(notes, list | tuple) and note not in notes}
+    offered = [service for service in place.services if service not in against]
+    if item["id"] == MODALITY and offered:
+        titles = words.tree("report.services")
+        items = listed(words, [titles[service] for service in offered])
+        yield words.get("report.page.offered", clinic=place.clinic, items=items)
 
 
 def _because(item: Mapping[str, object], visit: Visit, words: Catalog) -> str:

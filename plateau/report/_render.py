@@ -44,6 +44,14 @@ def summary_html(page: Summary, place: Place, words: Catalog, links: Links) -> s
     return _environment().get_template("summary.html.j2").render(**_shared(place, words), page=page, links=links)
 
 
+def gone_html(words: Catalog, style: str) -> str:
+    """Return the page that stands where a link has ended."""
+    text, gone = words.tree("report.page"), words.tree("report.gone")
+    return (
+        _environment().get_template("gone.html.j2").render(text=text, gone=gone, style=style, language=words.language)
+    )
+
+
 def plan_pdf(page: PlanPage, place: Place, words: Catalog) -> bytes:
     """Return the patient's plan as a tagged PDF."""
     return _pdf("plan.typ", {"page": asdict(page), **_told(place, words)})

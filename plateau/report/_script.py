@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from plateau.content import Catalog
-from plateau.escalation import dated, default_rules, psfs_changes
+from plateau.content import Catalog, dated
+from plateau.escalation import clinic_rules, psfs_changes
 from plateau.protocol import ADHERENT, adherence
 
 from ._visit import Visit, activities, chosen, clipped, given, listed
@@ -105,7 +105,7 @@ def _matters(visit: Visit, words: Catalog) -> Iterator[str]:
     """Yield the goal, and a first step that can be measured: by the date of the next check, one real change."""
     if goal := given(visit.record, "goal"):
         yield words.get("report.script.goal", goal=clipped(goal, MOST_WORDS))
-    gates, day = default_rules().gates, dated(words, visit.check_again)
+    gates, day = clinic_rules().gates, dated(words, visit.check_again)
     scored = [(name, score) for name, score in activities(visit.record) if score is not None and score < LIMITED]
     if scored:
         name, score = min(scored, key=lambda activity: activity[1])

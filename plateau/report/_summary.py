@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plateau.content import Catalog
-from plateau.escalation import dated, default_rules
+from plateau.content import Catalog, dated
+from plateau.escalation import clinic_rules
 from plateau.protocol import NO_ANSWER, spoken, taken_back
 
 from ._drawn import Picture, pictures
@@ -87,13 +87,13 @@ def _summary(visits: Sequence[Visit], place: Place, words: Catalog, limits: _Lim
         "recommendation": told.recommendation(),
     }
     by_other = "_other" if given(visit.record, "for_whom") == "other" else ""
-    rows = measures(visits, default_rules().gates)[: limits.measures]
+    rows = measures(visits, clinic_rules().gates)[: limits.measures]
     return Summary(
         title=words.get("summary.title"),
         header=words.get(f"summary.header{by_other}", clinic=place.clinic, day=dated(words, visit.day)),
         rules=words.get(
             "summary.rules",
-            version=visit.rules_version or default_rules().version,
+            version=visit.rules_version or clinic_rules().version,
             signed=_signed(place, words),
             unanswered=sum(value in NO_ANSWER for value in visit.record.values() if isinstance(value, str)),
         ),

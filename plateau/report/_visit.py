@@ -9,8 +9,7 @@ from typing import Any
 
 from plateau.content import Catalog, Clinic
 from plateau.escalation import Signature
-from plateau.protocol import NO_ANSWER, record_of
-from plateau.store import ReevaluationRow
+from plateau.protocol import NO_ANSWER
 
 Record = Mapping[str, Any]
 
@@ -38,23 +37,10 @@ class Place:
     phone: str
     numbers: Mapping[str, str]
     booking_link: str | None = None
+    services: Sequence[str] = ()
     # Who signed the clinical rules; None while nobody has.
     signed_by: str | None = None
     signed_on: str | None = None
-
-
-def visit_of(row: ReevaluationRow) -> Visit | None:
-    """Return a stored re-evaluation as a visit; None while it has no plan."""
-    if row.assessment is None or row.finished_at is None:
-        return None
-    followed = row.answers.get("followed")
-    return Visit(
-        day=row.finished_at.date(),
-        record=record_of(row.answers),
-        assessment=row.assessment,
-        followed=[item for item in followed if item != "none"] if isinstance(followed, list) else None,
-        rules_version=row.rules_version,
-    )
 
 
 def place_of(clinic: Clinic, country: str | None, signed: Signature | None) -> Place:
@@ -64,6 +50,7 @@ def place_of(clinic: Clinic, country: str | None, signed: Signature | None) -> P
         phone=clinic.phone,
         numbers=clinic.numbers_for(country),
         booking_link=clinic.booking_link,
+        services=clinic.services,
         signed_by=signed.clinician if signed else None,
         signed_on=signed.date if signed else None,
     )

@@ -6,13 +6,25 @@ from pathlib import Path
 
 from rasa.core.agent import Agent
 
+from plateau.content import Clinic, clinic
 from plateau.server._actions import InProcessActions, install
 from plateau.server.tracker_store import PlateauTrackerStore, Projector, make_loud
 from plateau.store import Database
 
+PRIVACY = "utter_privacy"
+
 
 class ModelMissing(RuntimeError):
     """There is no trained model, or it cannot be loaded; the message says how to make one."""
+
+
+def _reword(agent: Agent, here: Clinic) -> None:
+    """Let the dialogue's own responses say what this clinic says, as every other text does."""
+    for name, variations in agent.domain.responses.items():
+        for variation in variations:
+            variation["text"] = here.worded(variation["text"])
+            if name == PRIVACY and "privacy" in here.texts:
+                variation["text"] = here.texts["privacy"]
 
 
 def load_agent(model: Path, database: Database, projector: Projector) -> tuple[Agent, PlateauTrackerStore]:
@@ -26,6 +38,7 @@ def load_agent(model: Path, database: Database, projector: Projector) -> tuple[A
     except Exception as error:
         kind = type(error).__name__
         raise ModelMissing(f"{model} cannot be loaded ({kind}); run `make setup` to train it anew") from error
+    _reword(agent, clinic())
     store = make_loud(agent)
     store.projector = projector
     return agent, store

@@ -19,9 +19,12 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from plateau.content import catalog, clinic
-from plateau.escalation import default_rules
-from plateau.server._incoming import BadRequest, read
+from plateau.content import catalog, clinic, clinic_words
+from plateau.escalation import clinic_rules
+from plateau.report import STYLE, gone_html
+from plateau.server._codes import BadCode, clinic_patient
+from plateau.server._handouts import STYLE_PATH, Handouts, NoPlan, Opened
+from plateau.server._incoming import BadRequest, Beginning, read, read_beginning
 from plateau.server._limits import BODY_BYTES, Rate
 from plateau.server._logging import quiet
 from plateau.server._net import SafetyNet
@@ -40,8 +43,14 @@ HEADERS = {
     ),
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex, nofollow",
     "X-Content-Type-Options": "nosniff",
 }
+
+
+class TooMany(Exception):
+    """An address asks for too many pages."""
+
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -52,14 +61,17 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clinic = clinic(settings.clinic)
-        self.words = catalog()
+        self.words = clinic_words()
         # Read now, so that a broken rule file stops the start and not a patient's plan.
-        default_rules()
+        clinic_rules()
         self.database = Database(settings.database) if settings.database else Database.in_folder(settings.data)
         self.net = SafetyNet()
         self.turns = Turns(self.database, self.clinic, self.words, self.net)
-        self.sessions = Sessions(settings.secret or kept_secret(Path(settings.data)))
+        self.secret = settings.secret or kept_secret(Path(settings.data))
+        self.sessions = Sessions(self.secret)
+        self.handouts = Handouts(self.database, self.clinic, self.words, self.secret)
         self.turn_rate = Rate(settings.turns_per_minute, burst=settings.turns_per_minute)
+        self.page_rate = Rate(settings.turns_per_minute, burst=settings.turns_per_minute)
         self.session_rate = Rate(settings.sessions_per_minute, burst=settings.sessions_per_minute)
         self.problem: str | None = None
 
@@ -74,8 +86,9 @@ class Gateway:
     async def begin(self, request: Request) -> Response:
         if not self.session_rate.allows(request.client.host if request.client else ""):
             return _error(429, "too_many", "Too many new conversations from this address. Please wait a minute.")
+        patient = await self._patient(read_beginning(await _body(request)))
         conversation = new_conversation()
-        turn = await self.turns.begin(conversation)
+        turn = await self.turns.begin(conversation, patient)
         made = {"token": self.sessions.issue(conversation), "expires_in": self.sessions.lifetime, "turn": turn}
         return JSONResponse(made, 201)
 
@@ -100,6 +113,48 @@ class Gateway:
     async def forget(self, request: Request) -> Response:
         await self.turns.forget(self._conversation(request))
         return JSONResponse({"forgotten": True})
+
+    async def handout(self, request: Request) -> Response:
+        conversation = self._conversation(request)
+        if not self.turn_rate.allows(conversation):
+            return _error(429, "too_many", "Too many messages at once. Please wait a moment and send it again.")
+        return JSONResponse(await self.handouts.make(conversation), 201)
+
+    async def plan(self, request: Request) -> Response:
+        link = request.path_params["link"]
+        form = _form(request, "pdf", "calendar")
+        opened = await self._opened("plan", request)
+        if form == "pdf":
+            return _file(await run_in_threadpool(self.handouts.plan_pdf, opened), "application/pdf", "plan.pdf")
+        if form == "calendar":
+            return _file(self.handouts.plan_calendar(opened), "text/calendar", "check-again.ics")
+        return HTMLResponse(await run_in_threadpool(self.handouts.plan_page, opened, link))
+
+    async def summary(self, request: Request) -> Response:
+        link = request.path_params["link"]
+        form = _form(request, "pdf", "fhir")
+        opened = await self._opened("summary", request)
+        if form == "pdf":
+            return _file(await run_in_threadpool(self.handouts.summary_pdf, opened), "application/pdf", "summary.pdf")
+        if form == "fhir":
+            return JSONResponse(self.handouts.fhir(opened), media_type="application/fhir+json")
+        return HTMLResponse(await run_in_threadpool(self.handouts.summary_page, opened, link))
+
+    async def report_style(self, request: Request) -> Response:
+        return Response(await run_in_threadpool(STYLE.read_text, "utf-8"), media_type="text/css")
+
+    async def _opened(self, kind: str, request: Request) -> Opened:
+        address = request.client.host if request.client else ""
+        if not self.page_rate.allows(address):
+            raise TooMany
+        return await self.handouts.open(kind, request.path_params["link"])
+
+    async def _patient(self, beginning: Beginning) -> str | None:
+        if beginning.code is not None:
+            return await self.handouts.patient(beginning.code)
+        if beginning.patient is not None:
+            return clinic_patient(beginning.patient, self.settings.clinic_key, self.secret)
+        return None
 
     async def page_words(self, request: Request) -> Response:
         numbers = {**self.clinic.numbers_for(None), "clinic": self.clinic.name, "phone": self.clinic.phone}
@@ -159,7 +214,13 @@ def create_app(settings: Settings) -> Starlette:
         Route("/api/turn", gateway.turn, methods=["POST"]),
         Route("/api/resume", gateway.resume),
         Route("/api/forget", gateway.forget, methods=["POST"]),
+        Route("/api/handout", gateway.handout, methods=["POST"]),
         Route("/api/words", gateway.page_words),
+        Route("/plan/{link}", gateway.plan),
+        Route("/plan/{link}/{form:str}", gateway.plan),
+        Route("/summary/{link}", gateway.summary),
+        Route("/summary/{link}/{form:str}", gateway.summary),
+        Route(STYLE_PATH, gateway.report_style),
         Route("/", gateway.page),
         Route("/health", gateway.health),
         Route("/ready", gateway.ready),
@@ -168,6 +229,9 @@ def create_app(settings: Settings) -> Starlette:
     handlers: dict[Any, Any] = {
         BadRequest: _bad_request,
         BadToken: _bad_token,
+        BadCode: _bad_code,
+        NoPlan: _no_plan,
+        TooMany: _too_many,
         NotSaved: _not_saved,
         StoreError: _store_error,
     }
@@ -215,6 +279,18 @@ async def _headers(request: Request, call_next: Endpoint) -> Response:
     return response
 
 
+def _form(request: Request, *known: str) -> str | None:
+    """Return in which form a page is asked for, None being HTML; raises NoPlan for a form that it does not have."""
+    form: str | None = request.path_params.get("form")
+    if form is not None and form not in known:
+        raise NoPlan
+    return form
+
+
+def _file(body: bytes, kind: str, name: str) -> Response:
+    return Response(body, media_type=kind, headers={"Content-Disposition": f'inline; filename="{name}"'})
+
+
 def _error(status: int, code: str, message: str, **more: Any) -> JSONResponse:
     return JSONResponse({"error": {"code": code, "message": message}, **more}, status)
 
@@ -226,6 +302,20 @@ async def _bad_request(request: Request, error: Exception) -> Response:
 
 async def _bad_token(request: Request, error: Exception) -> Response:
     return _error(401, "bad_token", "This conversation has ended or is not yours. Please start again.")
+
+
+async def _bad_code(request: Request, error: Exception) -> Response:
+    return _error(404, "bad_code", "This code is not known or has ended. Check it, or start without it.")
+
+
+async def _no_plan(request: Request, error: Exception) -> Response:
+    if request.url.path.startswith("/api/"):
+        return _error(404, "no_plan", "There is no plan yet.")
+    return HTMLResponse(gone_html(clinic_words(), STYLE_PATH), 404)
+
+
+async def _too_many(request: Request, error: Exception) -> Response:
+    return _error(429, "too_many", "Too many requests from this address. Please wait a minute.")
 
 
 async def _not_saved(request: Request, error: Exception) -> Response:

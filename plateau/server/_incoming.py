@@ -15,6 +15,7 @@ from plateau.protocol import QUESTIONS, InvalidAnswer, validate
 from ._limits import TEXT_CHARACTERS
 
 ID_CHARACTERS = 64
+BEGINNING_CHARACTERS = 2048
 # Levels of objects and lists; the deepest message, an activity's score, has four.
 DEPTH = 8
 # Rasa takes a message that starts with "/" for a payload; this invisible sign, which strip() leaves, makes it words.
@@ -50,6 +51,34 @@ class Incoming:
             if QUESTIONS[name].kind == "activities" and isinstance(value, list):
                 own += [item["activity"] for item in value]
         return "\n".join([*([self.text] if self.text else []), *own])
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How a conversation begins: as new, or with the code of someone who comes back, or the clinic's patient token."""
+
+    code: str | None = None
+    patient: str | None = None
+
+
+def read_beginning(body: bytes) -> Beginning:
+    """Return the checked beginning, an empty body being that of a new patient; raises BadRequest."""
+    if not body.strip():
+        return Beginning()
+    try:
+        raw = json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadRequest("bad_json", "The body is not valid JSON.") from None
+    if not isinstance(raw, dict):
+        raise BadRequest("bad_json", "The body is not a JSON object.")
+    if unknown := set(raw) - {"code", "patient"}:
+        raise BadRequest("bad_field", f"Unknown field {sorted(unknown)[0]!r:.40}; allowed: code, patient.")
+    for name, value in raw.items():
+        if not isinstance(value, str) or not 0 < len(value) <= BEGINNING_CHARACTERS:
+            raise BadRequest("bad_field", f"{name} is not a text of 1 to {BEGINNING_CHARACTERS} characters.")
+    if len(raw) > 1:
+        raise BadRequest("bad_message", "Send code or patient, not both.")
+    return Beginning(**raw)
 
 
 def read(body: bytes) -> Incoming:

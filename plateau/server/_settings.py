@@ -16,12 +16,20 @@ class Settings:
     clinic: str | None = None
     database: str | None = field(default=None, repr=False)
     secret: str | None = field(default=None, repr=False)
+    clinic_key: str | None = field(default=None, repr=False)
     turns_per_minute: int = 60
     sessions_per_minute: int = 20
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Read PLATEAU_MODEL, PLATEAU_DATA, PLATEAU_CLINIC, PLATEAU_DATABASE and PLATEAU_SECRET."""
-        names = {"model": "MODEL", "data": "DATA", "clinic": "CLINIC", "database": "DATABASE", "secret": "SECRET"}
+        """Read PLATEAU_MODEL, PLATEAU_DATA, PLATEAU_CLINIC, PLATEAU_DATABASE, PLATEAU_SECRET and PLATEAU_CLINIC_KEY."""
+        names = {
+            "model": "MODEL",
+            "data": "DATA",
+            "clinic": "CLINIC",
+            "database": "DATABASE",
+            "secret": "SECRET",
+            "clinic_key": "CLINIC_KEY",
+        }
         given = {name: os.environ.get(f"PLATEAU_{variable}") for name, variable in names.items()}
         return cls(**{name: value for name, value in given.items() if value})  # type: ignore[arg-type]

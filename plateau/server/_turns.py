@@ -17,13 +17,15 @@ from rasa.shared.core.trackers import DialogueStateTracker
 from sqlalchemy.orm import Session
 
 from plateau.channels import Dialogue, turn_screen
-from plateau.content import Catalog, Clinic
+from plateau.content import Catalog, Clinic, clinic
+from plateau.escalation import clinic_rules
 from plateau.protocol import QUESTIONS, merge_flags, red_flags, screen
 from plateau.server._actions import Failures, failures
 from plateau.server._channel import TurnChannel
 from plateau.server._incoming import BadRequest, Incoming
 from plateau.server._net import SafetyNet, said
 from plateau.server._sessions import BadToken
+from plateau.server._visits import previous_of
 from plateau.server.tracker_store import PlateauTrackerStore
 from plateau.store import Conflict, Database, Repository, StoreError
 from plateau.understanding.listener import Heard
@@ -32,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 TURN_SECONDS = 20.0
 ASK_AGAIN_SECONDS = 2.0
-CONSENT_VERSION = "1"
 START = "start"
 # No client can send this id: theirs are ASCII.
 FIRST_ID = "·start"
@@ -87,9 +88,21 @@ class Turns:
             return False
         return bool(parsed.get("intent", {}).get("name"))
 
-    async def begin(self, conversation: str) -> dict[str, Any]:
-        """Start a conversation: the greeting and the first question."""
+    async def begin(self, conversation: str, patient: str | None = None) -> dict[str, Any]:
+        """Start a conversation: the greeting and the first question; `patient` is someone known."""
+        if patient is not None:
+            await self._database.run(lambda session: self._recognise(session, conversation, patient))
         return await self.take(conversation, Incoming(FIRST_ID, command=START))
+
+    def _recognise(self, session: Session, conversation: str, patient: str) -> None:
+        """Link a new conversation to its patient, with the last visit where there is one."""
+        repository = Repository(session)
+        repository.link_patient(conversation, patient)
+        previous = previous_of(repository.latest(patient), self._words, datetime.now(UTC))
+        if previous is not None:
+            events = [ActionExecuted("action_session_start"), SessionStarted(), SlotSet("previous", previous)]
+            events.append(ActionExecuted("action_listen"))
+            repository.append(conversation, None, [event.as_dict() for event in events])
 
     async def take(self, conversation: str, message: Incoming) -> dict[str, Any]:
         """Return the reply to a message, the same one to the same message.
@@ -140,11 +153,17 @@ class Turns:
                 self._store.discard(conversation)
 
     async def purge(self) -> int:
-        """Delete what was said without consent longer ago than the clinic keeps it; return how many conversations."""
-        before = datetime.now(UTC) - timedelta(minutes=self._clinic.keep_before_consent_minutes)
+        """Delete what the clinic keeps no longer, with and without consent; return how many conversations."""
+        now = datetime.now(UTC)
+        unconsented = now - timedelta(minutes=self._clinic.keep_before_consent_minutes)
+        finished = now - timedelta(days=self._clinic.keep_days)
         purged = 0
-        while batch := await self._database.run(lambda session: Repository(session).purge_unconsented(before)):
+        while batch := await self._database.run(lambda session: Repository(session).purge_unconsented(unconsented)):
             purged += batch
+        while batch := await self._database.run(lambda session: Repository(session).purge_finished(finished)):
+            purged += batch
+        while await self._database.run(lambda session: Repository(session).purge_expired()):
+            continue
         if purged:
             await asyncio.to_thread(self._database.scrub)
         return purged
@@ -316,7 +335,7 @@ class Turns:
             repository = Repository(session)
             repository.forget(conversation)
             repository.append(conversation, None, [event.as_dict() for event in events])
-            repository.save_consent(conversation, "declined", CONSENT_VERSION)
+            repository.save_consent(conversation, "declined", self._clinic.consent_version)
             repository.remember_reply(conversation, message_id, reply)
 
         await self._database.run(work)
@@ -330,17 +349,19 @@ def project(session: Session, tracker: DialogueStateTracker) -> None:
     consent = slots.get("consent")
     repository = Repository(session)
     if consent == "yes":
-        repository.save_consent(tracker.sender_id, "given", CONSENT_VERSION)
+        repository.save_consent(tracker.sender_id, "given", clinic().consent_version)
         repository.save_reevaluation(
             tracker.sender_id,
             # As answered: "none" and what a later answer made void are settled when the record is read.
-            _answers(slots),
+            {name: value for name, value in _answers(slots).items() if name != "previous"},
             # Only while it is what the patient was told: a changed answer makes an older one void.
             slots.get("assessment") if slots.get("stage") in ("plan", "emergency") else None,
-            patient_id=f"patient-{tracker.sender_id}",
+            patient_id=repository.patient_of(tracker.sender_id) or f"patient-{tracker.sender_id}",
+            rules_version=str(clinic_rules().version),
+            said=slots.get("said"),
         )
 
 
 def _answers(slots: Mapping[str, Any]) -> dict[str, Any]:
-    names = (*QUESTIONS, "red_flags")
+    names = (*QUESTIONS, "red_flags", "previous")
     return {name: value for name in names if (value := slots.get(name)) is not None}

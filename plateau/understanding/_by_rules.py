@@ -20,7 +20,8 @@ CHOICES = (
     "nutrition", "stress", "mood", "confidence", "smoking", "pain_spread", "night_pain", "told_therapist",
 )  # fmt: skip
 # Asked by the conversation, not part of the answer record.
-CONVERSATION = ("country", "consent", "review")
+CLASHES = ("clash_pain", "clash_progress", "clash_time", "clash_effort", "clash_days")
+CONVERSATION = ("country", "consent", "review", *CLASHES)
 SETS = (
     "hep_barriers",
     "session_response",
@@ -31,6 +32,8 @@ SETS = (
     "mechanical",
     "tried",
 )
+# Of the conversation too: what of the last visit's advice was done.
+CONVERSATION_SETS = ("followed",)
 UNSURE = {"onset": "unsure", "diagnosis_fit": "unsure"}
 # Decisions that a word in passing must not take.
 DECISIONS = ("consent", "review")
@@ -141,7 +144,7 @@ READERS: Mapping[str, Callable[[Message, str], Found]] = {
     **dict.fromkeys(_durations.TIME, _time),
     **dict.fromkeys((*CHOICES, *CONVERSATION), _choice),
     **dict.fromkeys(("body_region", "hurts_at"), _region),
-    **dict.fromkeys(SETS, _set),
+    **dict.fromkeys((*SETS, *CONVERSATION_SETS), _set),
     **dict.fromkeys(_free.TEXTS, _free_text),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import sys
 from typing import Any
 
@@ -15,6 +16,7 @@ from actions.forms import ways_out
 from actions.plan import spoken_plan
 from plateau.content import catalog
 from plateau.protocol import QUESTIONS, SECTIONS
+from plateau.report import Place, Visit, plan_page
 
 EXECUTOR = ActionExecutor()
 EXECUTOR.register_package("actions")
@@ -25,6 +27,22 @@ CRPS = {"id": "crps", "tier": "within_days", "state": "reported"}
 CRISIS = {"id": "mental_health_crisis", "tier": "emergency", "state": "reported", "because": "end it"}
 AGREED: dict[str, Any] = {"for_whom": "self", "country": "us", "consent": "yes"}
 SAFE = AGREED | {f"safety_{name}": ["none"] for name in ("now", "nerves", "ill", "injury")}
+
+
+CLASHING: dict[str, dict[str, Any]] = {
+    "clash_pain": {"pain_now": 7, "pain_worst": 5},
+    "clash_progress": {"progress": "much_better", "pain_start": 3, "pain_now": 6},
+    "clash_time": {"weeks_in_pt": 12, "weeks_with_problem": 4},
+    "clash_effort": {"effort": "too_easy", "session_response": ["setback"]},
+    "clash_days": {"hep_days_done": 6, "hep_days_prescribed": 3},
+}
+PREVIOUS = {
+    "day": "2026-10-03",
+    "shown": "3 October 2026",
+    "weeks": 8,
+    "answers": {"age_band": "40_49", "weeks_in_pt": 10, "sleep": "poor", "nutrition": "good", "tried": ["xray"]},
+    "advised": ["second_opinion"],
+}
 
 
 def act(
@@ -273,8 +291,9 @@ def test_an_upside_down_scale_is_asked_about_in_the_question() -> None:
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_question_is_asked_in_full_and_then_shorter(name: str) -> None:
-    assert act(f"action_ask_{name}", SAFE) == ([f"ask.{name}"], {"last_asked": name})
-    assert act(f"action_ask_{name}", SAFE | {"last_asked": name}) == ([f"retry.{name}"], {"last_asked": name})
+    named = SAFE | CLASHING.get(name, {})
+    assert act(f"action_ask_{name}", named) == ([f"ask.{name}"], {"last_asked": name})
+    assert act(f"action_ask_{name}", named | {"last_asked": name}) == ([f"retry.{name}"], {"last_asked": name})
 
 
 def test_a_danger_in_the_last_answer_is_told_before_the_next_question() -> None:
@@ -333,7 +352,8 @@ def test_a_form_takes_what_the_protocol_takes(section: str, slots: Any, filled: 
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_a_form_asks_its_sections_next_question(section: str) -> None:
-    first = next(q.id for q in QUESTIONS.values() if q.section == section)
+    # What is asked only of who comes back, or of who contradicts themselves, stands before the first question of all.
+    first = next(q.id for q in QUESTIONS.values() if q.section == section and q.id not in {"followed", *CLASHING})
     before = {q.id: "skipped" for q in QUESTIONS.values() if list(QUESTIONS).index(q.id) < list(QUESTIONS).index(first)}
     answers = {name: value for name, value in before.items() if name not in AGREED and not name.startswith("safety_")}
     safe = {} if section == "opening" else AGREED if section == "safety" else SAFE
@@ -537,20 +557,82 @@ def test_the_plan_is_said_with_its_reasons() -> None:
 @pytest.mark.parametrize(
     ("questions", "held_back", "parts"),
     [
-        ([], [], ["plan.recommendations", "plan.closing"]),
-        (["Why?"], [], ["plan.recommendations", "plan.questions", "plan.closing"]),
-        ([], [{"id": "discuss_imaging", "until": "Later."}], ["plan.recommendations", "plan.later", "plan.closing"]),
+        ([], [], ["plan.recommendations", "plan.flare", "plan.closing"]),
+        (["Why?"], [], ["plan.recommendations", "plan.flare", "plan.questions", "plan.closing"]),
+        (
+            [],
+            [{"id": "discuss_imaging", "until": "Later."}],
+            ["plan.recommendations", "plan.flare", "plan.later", "plan.closing"],
+        ),
     ],
     ids=str,
 )
 def test_the_plan_says_no_empty_part(questions: Any, held_back: Any, parts: list[str]) -> None:
     advice = [{"id": "too_early", "text": "Wait.", "because": "It is early."}]
     plan = {"recommendations": advice, "questions_for_therapist": questions, "held_back": held_back}
-    said = spoken_plan(plan)
+    plan |= {"primary": "too_early", "tier": "routine", "trend": "no_change", "check_again_weeks": 2}
+    place = Place("Riverside", "555", WORDS.tree("safety.numbers.us"))
+    visit = Visit(datetime.date(2026, 11, 28), {}, plan)
+    said = list(spoken_plan(plan_page([visit], place, WORDS, drawn=False)))
     assert [part["id"] for part in said] == parts
     assert said[0]["items"] == [
         {"title": WORDS.get("plan.recommendations.too_early.title"), "text": "Wait.", "because": "It is early."}
     ]
+
+
+# ---------------------------------------------------------------- coming back
+
+
+def test_who_comes_back_is_welcomed_with_what_was_agreed_and_keeps_what_stands() -> None:
+    said, sets = act("action_next_section", AGREED | {"previous": PREVIOUS})
+    assert said == ["plan.said.welcome"]
+    assert sets["stage"] == "safety"
+    assert (sets["age_band"], sets["weeks_in_pt"], sets["nutrition"]) == ("40_49", 18, "good")
+    # Asked again: what was poor may have changed, and the list of what was tried grows.
+    assert "sleep" not in sets and "tried" not in sets
+    assert sets["before"] == {"tried": ["xray"]}
+    assert act("action_next_section", AGREED | {"previous": sets["previous"]})[0] == []
+
+
+def test_nothing_is_told_before_consent() -> None:
+    said, sets = act("action_next_section", {"previous": PREVIOUS})
+    assert (said, "age_band" in sets) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "held"),
+    [
+        ("had an mri since", ["mri_ct"], ["xray", "mri_ct"]),
+        ("nothing new", ["none"], ["xray"]),
+        ("/answer", ["mri_ct"], ["mri_ct"]),  # ticked on a list that showed the old answers
+    ],
+)
+def test_what_was_tried_since_is_added_to_what_was_told_then(text: str, given: list[str], held: list[str]) -> None:
+    before = SAFE | {"previous": PREVIOUS | {"welcomed": True}, "requested_slot": "tried"}
+    _, sets = act("validate_tried_form", before, said={"tried": given}, form="tried_form", text=text)
+    assert sets["tried"] == held
+
+
+def test_the_answer_named_as_wrong_is_asked_again() -> None:
+    before = SAFE | CLASHING["clash_pain"] | {"requested_slot": "clash_pain"}
+    _, sets = act("validate_review_form", before, said={"clash_pain": "pain_worst"}, form="review_form")
+    assert (sets["clash_pain"], sets["pain_worst"]) == (None, None)
+    assert sets["before"] == {"pain_worst": 5}
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "words"),
+    [
+        ("meh, no different really", {"progress": "same"}, {"progress": "meh, no different really"}),
+        ("/answer", {"progress": "same"}, None),
+        ("same, and i slept badly", {"progress": "same", "sleep": "poor"}, None),
+        ("x" * 81, {"progress": "same"}, None),
+        ("same but my calf swells", {"progress": "same", "red_flags": [CRPS]}, None),
+    ],
+)
+def test_short_words_about_one_answer_are_kept_as_they_were_said(text: str, said: Any, words: Any) -> None:
+    before = SAFE | {"requested_slot": "progress"}
+    assert act("validate_progress_form", before, said=said, form="progress_form", text=text)[1].get("said") == words
 
 
 # ---------------------------------------------------------------- thin

@@ -16,7 +16,8 @@ SOUND: dict[str, Any] = yaml.safe_load("""
 version: 1
 reviewed: 2026-11-23
 sources: {jack: Jack 2010}
-gates: {early_weeks: 2, trial_weeks: {value: 6, stretched: true}}
+gates:
+  {nprs_mid: 2, nprs_floor: 2, psfs_mid: 2, psfs_one_mid: 3, early_weeks: 2, trial_weeks: {value: 6, stretched: true}}
 stretch: {factor: 1.5, when: '"diabetes" in conditions'}
 definitions:
   stalled: progress == "same"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plateau.escalation import Assessment, assess
+from plateau.escalation import Assessment, Since, assess
 from plateau.escalation._rules import RECOMMENDATIONS
 from plateau.protocol import NO_ANSWER, QUESTIONS, RED_FLAGS, TIERS, Question
 
@@ -70,6 +70,31 @@ def test_every_record_gives_a_plan(record: dict[str, Any]) -> None:
     else:
         assert 3 <= len(assessment.questions_for_therapist) <= 5
         assert "talk_to_therapist" in listed or assessment.outcome.facts["improved"]
+
+
+SINCE = st.builds(
+    Since,
+    st.fixed_dictionaries({}, optional=FIELDS),
+    st.lists(st.sampled_from(RECOMMENDATIONS), unique=True, max_size=6).map(tuple),
+    st.floats(0, 200),
+    st.none() | st.lists(st.sampled_from(RECOMMENDATIONS), unique=True, max_size=6).map(tuple),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(RECORDS, SINCE)
+def test_who_comes_back_gets_a_plan_too_and_the_same_urgency(record: dict[str, Any], since: Since) -> None:
+    assessment = assess(record, since=since)
+    assert assessment.primary == ids(assessment)[0]
+    first = assess(record)
+    # What the last visit says never calms a red flag.
+    assert TIERS.index(assessment.tier) >= TIERS.index(first.tier) or first.tier in ("none", "routine")
+    if "surgical_consult" in ids(assessment):
+        followed = set(since.followed or ())
+        tried = set(record.get("tried") or ())
+        assert tried & {"second_opinion"} or "second_opinion" in followed
+        assert tried & {"injection", "nerve_block"} or "nonsurgical_options" in followed
+        assert tried & {"pain_specialist", "rheumatologist"} or "multidisciplinary_care" in followed
 
 
 @settings(max_examples=60, deadline=None)

@@ -22,7 +22,8 @@ LISTS = (r"faq\.\w+\.match", r"page\.emergency\.signs", r"report\.flare\.\w+", r
 # Names that may stand in braces, by the file or the text they stand in.
 PLACEHOLDERS = {
     "safety": {"emergency", "crisis", "advice", "because"},
-    "questions": {"value", "options"},
+    # A question may name answers that were given.
+    "questions": {"value", "options", "day", *QUESTIONS},
     "faq": set(),
 }
 
@@ -59,7 +60,7 @@ def test_a_question_has_its_four_texts_and_a_title_for_each_of_its_values(name: 
     assert list(texts.get("options", {})) == list(question.values)
     assert ("none" in texts) == question.none
     assert ("noted" in texts) == (question.kind in ("number", "nprs"))
-    assert set(texts) <= {*FOUR, "options", "none", "placeholder", "noted"}
+    assert set(texts) <= {*FOUR, "options", "none", "placeholder", "noted", "again"}
     assert question.unit is None or question.unit in WORDS.tree("questions.units")
 
 

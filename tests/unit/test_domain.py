@@ -28,6 +28,8 @@ OWN_SLOTS = {
     "told_flags",
     "assessment",
     "before",
+    "previous",
+    "said",
     "change",
     "red_flags",
     "said_back",

@@ -8,12 +8,19 @@ import pytest
 
 from plateau.channels import COMMANDS, Dialogue, turn_screen
 from plateau.content import catalog
-from plateau.protocol import QUESTIONS
+from plateau.protocol import QUESTIONS, offered
 
 WORDS = catalog()
 NUMBERS = {"emergency": "911", "crisis": "988", "advice": "your doctor", "clinic": "A", "phone": "1"}
 AGREED: dict[str, Any] = {"for_whom": "self", "country": "us", "consent": "yes"}
 # What must have been answered for a question to be asked at all.
+PREVIOUS = {
+    "day": "2026-10-03",
+    "shown": "3 October 2026",
+    "weeks": 8,
+    "answers": {"activities": [{"activity": "stairs", "score": 3}], "tried": ["xray"]},
+    "advised": ["second_opinion", "talk_to_therapist"],
+}
 NEEDS: dict[str, dict[str, Any]] = {
     "safety_mood": {"mood": "very_low"},
     "pregnancy": {"age_band": "18_39"},
@@ -21,6 +28,12 @@ NEEDS: dict[str, dict[str, Any]] = {
     "hurts_at": {"diagnosis_fit": "different_place"},
     "joint_replacement": {"body_region": "knee", "age_band": "65_plus"},
     "hep_barriers": {"hep_days_prescribed": 5, "hep_days_done": 1},
+    "followed": {"previous": PREVIOUS},
+    "clash_pain": {"pain_now": 7, "pain_worst": 5},
+    "clash_progress": {"progress": "much_better", "pain_start": 3, "pain_now": 6},
+    "clash_time": {"weeks_in_pt": 12, "weeks_with_problem": 4},
+    "clash_effort": {"effort": "too_easy", "session_response": ["setback"]},
+    "clash_days": {"hep_days_done": 6, "hep_days_prescribed": 3},
 }
 SAFE = AGREED | {f"safety_{name}": ["none"] for name in ("now", "nerves", "ill", "injury")}
 
@@ -96,7 +109,7 @@ def test_a_question_has_what_its_control_needs(name: str) -> None:
     kind = "choice" if question.single else {"flags": "multi"}.get(question.kind, question.kind)
     assert control["kind"] == kind
     assert control["text"] and control["retry"]
-    assert [option["value"] for option in control.get("options", ())] == list(question.values)
+    assert [option["value"] for option in control.get("options", ())] == list(offered(question, PREVIOUS))
     assert all(option["title"] for option in control.get("options", ()))
     assert control["optional"] is not question.required
     assert ("min" in control, "max" in control) == ((kind in ("number", "nprs")),) * 2
@@ -130,3 +143,25 @@ def test_the_review_shows_each_answer_in_the_patients_words_but_not_the_consent(
 def test_an_answer_that_no_longer_applies_is_not_shown() -> None:
     rows = shown("plan", None, SAFE | {"age_band": "65_plus", "pregnancy": "yes"})["rows"]
     assert "pregnancy" not in [row["question"] for row in rows]
+
+
+def test_who_comes_back_is_asked_only_for_what_was_agreed() -> None:
+    options = shown("progress", "followed", SAFE | {"previous": PREVIOUS})["questions"][0]["options"]
+    assert [option["value"] for option in options] == ["talk_to_therapist", "second_opinion", "none"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("progress", "Compared with our last talk on 3 October 2026, how are you now?"),
+        ("activities", "Last time you told me: stairs. How well can you do these now"),
+    ],
+)
+def test_who_comes_back_is_asked_against_the_last_visit(name: str, text: str) -> None:
+    control = shown("progress", name, SAFE | {"previous": PREVIOUS, "followed": ["none"]})["questions"]
+    assert next(item for item in control if item["id"] == name)["text"].startswith(text)
+
+
+def test_two_answers_that_do_not_fit_are_named_in_the_question() -> None:
+    control = shown("review", "clash_pain", SAFE | NEEDS["clash_pain"])["questions"][0]
+    assert "7" in control["text"] and "5" in control["text"]

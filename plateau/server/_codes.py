@@ -1,0 +1,60 @@
+"""What lets somebody in again: the code to come back, the links to pages, the clinic's token for its patient."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+
+import jwt
+
+# Crockford's base 32: no letter that is taken for a digit. Twelve of them are 60 bits.
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+CODE_LENGTH, GROUP = 12, 4
+_MISREAD = str.maketrans("OIL", "011")
+AUDIENCE = "plateau"
+ALGORITHM = "HS256"
+# An HMAC key shorter than its hash can be guessed (RFC 7518, 3.2).
+LEAST_KEY = 32
+
+
+class BadCode(Exception):
+    """The code or token is not one of ours, or too old."""
+
+
+def new_code() -> str:
+    """Return a code that can be read out and typed: "7K3M-9QTA-2XHB"."""
+    drawn = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
+    return "-".join(drawn[start : start + GROUP] for start in range(0, CODE_LENGTH, GROUP))
+
+
+def plain_code(typed: str) -> str:
+    """Return a code as it was drawn, however it was typed; raises BadCode."""
+    code = re.sub(r"[\s-]", "", typed.upper()).translate(_MISREAD)
+    if len(code) != CODE_LENGTH or set(code) - set(ALPHABET):
+        raise BadCode
+    return code
+
+
+def new_link() -> str:
+    """Return a path segment of 256 bits that nobody can guess."""
+    return secrets.token_urlsafe(32)
+
+
+def digest(secret: str, kind: str, value: str) -> str:
+    """Return what is kept of a code or link: who reads the database cannot use it."""
+    return hmac.new(secret.encode(), f"{kind}:{value}".encode(), hashlib.sha256).hexdigest()
+
+
+def clinic_patient(token: str, key: str | None, secret: str) -> str:
+    """Return the patient id for the clinic's signed token (JWT, HS256: sub, exp, aud "plateau"); raises BadCode."""
+    if key is None:
+        raise BadCode
+    try:
+        claims = jwt.decode(
+            token, key, algorithms=[ALGORITHM], audience=AUDIENCE, options={"require": ["sub", "exp", "aud"]}
+        )
+    except jwt.InvalidTokenError:
+        raise BadCode from None
+    return f"clinic-{digest(secret, 'patient', str(claims['sub']))}"

@@ -1,0 +1,300 @@
+"""From a plan to its pages, and back again with a code or the clinic's token; over HTTP, with the trained model."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+from sqlalchemy import update
+
+from plateau.protocol import QUESTIONS
+from plateau.server._codes import BadCode, clinic_patient, new_code, plain_code
+from plateau.store._models import Link, Reevaluation
+
+New = Callable[..., Awaitable[Any]]
+in_one_loop = pytest.mark.asyncio(loop_scope="session")
+
+KEY = "k" * 40
+STAIRS = "carry the shopping up the stairs"
+FIRST: dict[str, Any] = {
+    "age_band": "40_49",
+    "pregnancy": "no",
+    "body_region": "knee",
+    "side": "left",
+    "diagnosis_given": "a sprain",
+    "diagnosis_fit": "fits",
+    "onset": "injury",
+    "weeks_with_problem": 20,
+    "recent_surgery_weeks": "none",
+    "weeks_in_pt": 10,
+    "sessions": 14,
+    "progress": "same",
+    "activities": [{"activity": STAIRS, "score": 3}],
+    "better": "standing",
+    "worse": "going down",
+    "goal": "hike with my son",
+    "treatment_type": ["exercises"],
+    "hep_days_prescribed": 5,
+    "hep_days_done": 5,
+    "session_response": ["none"],
+    "effort": "about_right",
+    "unchanged_weeks": 2,
+    "sleep": "good",
+    "nutrition": "good",
+    "stress": "low",
+    "smoking": "no",
+    "mood": "good",
+    "confidence": "high",
+    "conditions": ["none"],
+    "medicines": ["none"],
+    "pain_now": 6,
+    "pain_worst": 8,
+    "pain_start": 7,
+    "pain_quality": ["aching"],
+    "pain_spread": "no",
+    "night_pain": "no",
+    "mechanical": ["none"],
+    "tried": ["xray"],
+    "told_therapist": "yes",
+}
+BEGIN = {"for_whom": "self", "country": "us", "consent": "yes"}
+SAFE = {name: ["none"] for name, question in QUESTIONS.items() if question.kind == "flags" and not question.single}
+
+
+async def walk(patient: Any, answers: Mapping[str, Any]) -> list[str]:
+    """Answer screen by screen until the plan; return the questions that were asked."""
+    asked: list[str] = []
+    while patient.turn["screen"]["kind"] != "plan":
+        if patient.turn["screen"]["kind"] == "review":
+            await patient.send(command={"name": "confirm"})
+            continue
+        shown = [question["id"] for question in patient.turn["screen"]["questions"]]
+        assert shown and not set(shown) & set(asked[-10:]), f"{shown} asked twice"
+        asked += shown
+        await patient.send(answers={name: {**BEGIN, **SAFE, **answers}[name] for name in shown})
+    return asked
+
+
+async def handout(patient: Any) -> dict[str, Any]:
+    response = await patient.call("POST", "/api/handout")
+    assert response.status_code == 201, response.text
+    made: dict[str, Any] = response.json()
+    return made
+
+
+async def back(someone: Any, **beginning: Any) -> Any:
+    """Begin a new conversation as someone known; returns the response."""
+    response = await someone.call("POST", "/api/session", beginning, headers={})
+    if response.status_code == 201:
+        someone.token, someone.turn = response.json()["token"], response.json()["turn"]
+    return response
+
+
+@in_one_loop
+async def test_pages_stand_behind_links_that_nobody_can_guess(patient: New) -> None:
+    treated = await patient()
+    await walk(treated, FIRST)
+    made, again = await handout(treated), await handout(treated)
+    links = [made[name].split("/")[2] for name in ("plan", "summary")]
+    assert all(len(link) >= 43 for link in links) and len({*links, again["plan"].split("/")[2]}) == 3
+    kinds = {
+        "plan": "text/html; charset=utf-8",
+        "plan_pdf": "application/pdf",
+        "calendar": "text/calendar; charset=utf-8",
+        "summary": "text/html; charset=utf-8",
+        "summary_pdf": "application/pdf",
+        "fhir": "application/fhir+json",
+    }
+    for name, kind in kinds.items():
+        response = await treated.call("GET", made[name], headers={})
+        assert (response.status_code, response.headers["content-type"]) == (200, kind), name
+        assert response.headers["cache-control"] == "no-store"
+    # Neither link opens the other page, and what is stored opens none.
+    plan, summary = links
+    for path in (f"/plan/{summary}", f"/summary/{plan}", "/plan/x", f"/plan/{plan[:-1]}", f"/plan/{plan}/x"):
+        assert (await treated.call("GET", path, headers={})).status_code == 404, path
+    stored = json.dumps(treated.rows(), default=str)
+    assert not any(secret in stored for secret in (*links, made["code"], made["code"].replace("-", "")))
+
+
+@in_one_loop
+async def test_a_page_says_what_the_patient_said_and_runs_nothing_of_it(patient: New) -> None:
+    treated = await patient()
+    nasty = {"goal": "<script>alert(1)</script> & {{ 7*7 }} #import"}
+    await walk(treated, FIRST | nasty)
+    made = await handout(treated)
+    page = (await treated.call("GET", made["plan"], headers={})).text
+    assert STAIRS in page
+    assert "<script" not in page and "&lt;script&gt;alert(1)" in page and "49" not in page.split("{{ 7*7 }}")[0][-20:]
+    assert not re.search(r" style=|<style|https?://(?!clinic\.example|www\.w3\.org)", page)
+    assert (await treated.call("GET", made["plan_pdf"], headers={})).content.startswith(b"%PDF")
+
+
+@in_one_loop
+async def test_a_link_ends_and_an_erased_conversation_ends_its_links(patient: New) -> None:
+    treated = await patient()
+    await walk(treated, FIRST)
+    made = await handout(treated)
+    with treated.app.state.gateway.database.transaction() as session:
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        session.execute(update(Link).values(expires_at=past), execution_options={"synchronize_session": False})
+    gone = await treated.call("GET", made["plan"], headers={})
+    assert (gone.status_code, "This link has ended" in gone.text) == (404, True)
+    made = await handout(treated)
+    assert (await treated.call("POST", "/api/forget")).status_code == 200
+    for name in ("plan", "summary"):
+        assert (await treated.call("GET", made[name], headers={})).status_code == 404
+    assert (await back(treated, code=made["code"])).json()["error"]["code"] == "bad_code"
+
+
+@in_one_loop
+async def test_without_a_plan_there_is_no_page(patient: New) -> None:
+    fresh = await patient("you")
+    response = await fresh.call("POST", "/api/handout")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "no_plan")
+    assert (await fresh.call("POST", "/api/handout", headers={})).status_code == 401
+
+
+@in_one_loop
+async def test_who_comes_back_with_the_code_goes_on_from_there(patient: New) -> None:
+    returning = await patient()
+    await walk(returning, FIRST)
+    assert returning.assessment()["primary"] == "change_modality"
+    made = await handout(returning)
+    # Eight weeks pass.
+    with returning.app.state.gateway.database.transaction() as session:
+        then = datetime.now(UTC) - timedelta(weeks=8)
+        mine = Reevaluation.conversation_id == returning.conversation
+        session.execute(
+            update(Reevaluation).where(mine).values(finished_at=then), execution_options={"synchronize_session": False}
+        )
+    typed = made["code"].lower().replace("-", " ").replace("0", "o").replace("1", "l")
+    assert (await back(returning, code=typed)).status_code == 201
+    await returning.send(answers={"for_whom": "self", "country": "us"})
+    assert "agreed" not in json.dumps(returning.turn["messages"]), "nothing is told before consent"
+    await returning.send(answers={"consent": "yes"})
+    welcome = next(message["text"] for message in returning.turn["messages"] if message["id"] == "plan.said.welcome")
+    assert "another kind of treatment" in welcome
+    now = FIRST | {
+        "followed": ["change_modality"],
+        "activities": [{"activity": STAIRS, "score": 4}],
+        "tried": ["xray", "manual_therapy"],
+    }
+    asked = await walk(returning, now)
+    carried = {"age_band", "body_region", "weeks_in_pt", "onset", "diagnosis_given", "pain_start", "conditions"}
+    assert (carried | {"sleep"}) & set(asked) == set()
+    assert {"safety_now", "followed", "progress", "activities", "pain_now", "tried", "mood"} <= set(asked)
+    assert len(asked) < 25
+    answers = returning.answers()
+    assert (answers["weeks_in_pt"], answers["pain_start"]) == (18, 7)
+    assert returning.assessment()["primary"] == "second_opinion"
+    summary = (await returning.call("GET", (await handout(returning))["summary"], headers={})).text
+    assert "8 weeks; followed: Ask about a different kind of treatment" in summary
+    page = (await returning.call("GET", (await handout(returning))["plan"], headers={})).text
+    assert f"{STAIRS}: from 3 to 4 out of 10" in page
+
+
+@in_one_loop
+async def test_an_old_code_ends_with_the_new_one(patient: New) -> None:
+    treated = await patient()
+    await walk(treated, FIRST)
+    first, second = (await handout(treated))["code"], (await handout(treated))["code"]
+    assert (await back(treated, code=first)).status_code == 404
+    assert (await back(treated, code=second)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("beginning", "status", "code"),
+    [
+        ({"code": "AAAA-AAAA-AAAA"}, 404, "bad_code"),
+        ({"code": "hello"}, 404, "bad_code"),
+        ({"code": ""}, 400, "bad_field"),
+        ({"code": 7}, 400, "bad_field"),
+        ({"code": "x" * 3000}, 400, "bad_field"),
+        ({"name": "Ann"}, 400, "bad_field"),
+        ({"code": "AAAA-AAAA-AAAA", "patient": "x"}, 400, "bad_message"),
+        ({"patient": "x.y.z"}, 404, "bad_code"),
+        ([], 400, "bad_json"),
+        (b"{oops", 400, "bad_json"),
+    ],
+    ids=str,
+)
+@in_one_loop
+async def test_a_beginning_that_cannot_be_taken(visitor: Any, beginning: Any, status: int, code: str) -> None:
+    response = await visitor.call("POST", "/api/session", beginning, headers={})
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+
+
+def token(key: str = KEY, **changes: Any) -> str:
+    claims = {"sub": "MRN-0042", "aud": "plateau", "exp": time.time() + 60} | changes
+    return jwt.encode({name: value for name, value in claims.items() if value is not None}, key, algorithm="HS256")
+
+
+@pytest.mark.parametrize(
+    ("signed", "taken"),
+    [
+        (token(), True),
+        (token(key="x" * 40), False),
+        (token(exp=time.time() - 60), False),
+        (token(aud="other"), False),
+        (token(exp=None), False),
+        (token(sub=None), False),
+        (jwt.encode({"sub": "MRN-0042", "aud": "plateau", "exp": time.time() + 60}, None, algorithm="none"), False),
+    ],
+)
+def test_the_clinics_token_is_checked(signed: str, taken: bool) -> None:
+    if taken:
+        found = clinic_patient(signed, KEY, "secret")
+        assert found.startswith("clinic-") and "MRN" not in found
+        assert found == clinic_patient(token(exp=time.time() + 99), KEY, "secret")
+        return
+    with pytest.raises(BadCode):
+        clinic_patient(signed, KEY, "secret")
+
+
+@in_one_loop
+async def test_the_clinics_patient_is_known_without_a_code(visitor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = visitor.app.state.gateway
+    monkeypatch.setattr(gateway, "settings", replace(gateway.settings, clinic_key=KEY))
+    assert (await back(visitor, patient=token(sub="MRN-7"))).status_code == 201
+    await walk(visitor, FIRST)
+    assert (await back(visitor, patient=token(sub="MRN-7"))).status_code == 201
+    await visitor.send(answers={"for_whom": "self", "country": "us"})
+    await visitor.send(answers={"consent": "yes"})
+    assert "plan.said.welcome" in visitor.heard
+    assert (await back(visitor, patient=token(sub="MRN-8"))).status_code == 201
+    await visitor.send(answers={"for_whom": "self", "country": "us"})
+    await visitor.send(answers={"consent": "yes"})
+    assert "plan.said.welcome" not in visitor.heard
+
+
+@pytest.mark.parametrize("typed", ["7K3M-9QTA-2XHB", "7k3m 9qta 2xhb", "7K3M9QTA2XHB", " 7k3m-9qta-2xhb "])
+def test_a_code_may_be_typed_in_any_way(typed: str) -> None:
+    assert plain_code(typed) == "7K3M9QTA2XHB"
+
+
+def test_codes_are_drawn_anew() -> None:
+    codes = {new_code() for _ in range(1000)}
+    assert len(codes) == 1000
+    assert all(re.fullmatch(r"([0-9A-HJKMNP-TV-Z]{4}-){2}[0-9A-HJKMNP-TV-Z]{4}", code) for code in codes)
+
+
+@in_one_loop
+async def test_what_does_not_fit_together_is_asked_about_before_the_plan(patient: New) -> None:
+    puzzled = await patient()
+    answers = {**BEGIN, **SAFE, **FIRST, "pain_now": 8, "pain_worst": 5}
+    while "clash_pain" not in puzzled.asked:
+        await puzzled.send(answers={name: answers[name] for name in puzzled.asked})
+    question = puzzled.turn["screen"]["questions"][0]
+    assert "8" in question["text"] and "5" in question["text"]
+    await puzzled.send(text="the worst one is wrong")
+    assert puzzled.asked == ["pain_worst"]
+    await puzzled.send(answers={"pain_worst": 9})
+    assert puzzled.turn["screen"]["kind"] == "review"
