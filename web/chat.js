@@ -2,6 +2,7 @@
    No text of its own (all words come from GET api/words) and no HTML from data: only textContent. */
 
 const TOKEN = "plateau-token";
+const KNOWN = "plateau-known";
 const TIMEOUT = 30_000;
 const BUSY_WAITS = [300, 900];
 const LONG = 140;
@@ -16,6 +17,7 @@ let words;
 let screen = null;
 let fields = [];
 let unsent = null;
+let handout = null;
 let busy = false;
 
 // ---------------------------------------------------------------- words and elements
@@ -23,6 +25,8 @@ let busy = false;
 const word = (path) => path.split(".").reduce((node, step) => node?.[step], words) ?? "";
 
 const fill = (path, values) => word(path).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+
+const longDate = (date) => new Intl.DateTimeFormat(word("dates"), { dateStyle: "long" }).format(date);
 
 /** Build an element: `class` and other attributes by name, `on*` as listeners, false or null leaves one out. */
 function h(tag, attributes = {}, ...children) {
@@ -132,17 +136,27 @@ function logMessage(message, heading) {
   return h("li", attributes, hidden(`${word("assistant")}: `), prose(message.text));
 }
 
-/** The recommendations as numbered cards; the other parts of the plan (questions to ask, what can wait) as plain cards. */
+/** The recommendations as numbered cards; the other parts of the plan (for hard days, what can wait) as plain cards. */
 function planOf({ text, items }) {
-  if (!items) return h("div", { class: "plan-part" }, prose(text));
-  const today = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "long" }).format(new Date());
+  if (!items) return h("div", { class: "plan-part" }, planPart(text));
+  // What the text says after the last card ("Also worth a talk") has no card of its own.
+  const { because } = items.at(-1);
+  const rest = because && text.includes(because) ? text.slice(text.lastIndexOf(because) + because.length) : "";
   return [
     h("h2", { tabindex: "-1", class: "takes-focus" }, word("plan.heading")),
-    h("p", { class: "print-only" }, fill("plan.printed", { date: today })),
+    h("p", { class: "print-only" }, fill("plan.printed", { date: longDate(new Date()) })),
     h("ol", { class: "plan-items" }, items.map((item) =>
       h("li", {}, h("h3", {}, item.title), prose(item.text),
         item.because && h("p", { class: "because" }, fill("plan.because", item))))),
+    rest.trim() && h("div", { class: "plan-part" }, prose(rest)),
   ];
+}
+
+/** A first line that ends with a colon is the heading of the lines after it. */
+function planPart(text) {
+  const [first, ...rest] = text.split("\n");
+  if (!rest.length || !first.endsWith(":")) return prose(text, withCalls);
+  return [h("h3", {}, first.slice(0, -1)), prose(rest.join("\n"), withCalls)];
 }
 
 const spoken = ({ text, items }) => items ? items.map(({ title }) => title).join("\n") : text;
@@ -172,6 +186,8 @@ function showTurn(turn, { said = [], gesture = false } = {}) {
   const messages = inOrder(turn);
   const shown = logTurn(turn, messages, said);
   screen = turn.screen;
+  // A new plan has no links yet.
+  if (screen?.kind !== "plan" || messages.some(({ kind }) => kind === "plan")) handout = null;
   document.body.dataset.screen = screen?.kind ?? "none";
   renderScreen();
 
@@ -370,6 +386,7 @@ function renderScreen() {
   $("trouble").replaceChildren();
   fields = (screen?.questions ?? []).map((question) => fieldOf(question, drafts.get(question.id)));
   $("say").hidden = !sessionStorage.getItem(TOKEN);
+  $("come-back").hidden = !atStart();
   renderSessionTools();
   if (!screen) return $("step").replaceChildren();
 
@@ -382,6 +399,7 @@ function renderScreen() {
     kind !== "emergency" && h("h2", { tabindex: "-1", class: `takes-focus${named ? " visually-hidden" : ""}` }, title || word("current_step")),
     kind === "review" && reviewOf(screen.rows),
     h("form", { novalidate: true, onsubmit: submitAnswers }, fields.map(({ element }) => element), mainButton()),
+    kind === "plan" && keepPart(),
     kind === "plan" && h("details", {}, h("summary", {}, word("review.heading")), reviewOf(screen.rows)),
     toolbar(),
   ].filter(Boolean));
@@ -390,7 +408,6 @@ function renderScreen() {
 function mainButton() {
   const main = screen.questions.length ? [h("button", { class: "button primary" }, word("commands.continue"))]
     : ["confirm", "resume"].filter((name) => screen.commands.includes(name)).map((name) => commandButton(name, "button primary"));
-  if (screen.kind === "plan") main.push(h("button", { type: "button", class: "button primary", onclick: () => print() }, word("plan.print")));
   return main.length > 0 && h("p", { class: "main-action" }, main);
 }
 
@@ -427,6 +444,66 @@ function reviewOf(rows) {
         onclick: () => runCommand("change", row),
       }, word("commands.change")))))),
   ]));
+}
+
+/** Nothing is answered yet, and nobody has been recognised. */
+const atStart = () => screen?.kind === "questions" && !screen.commands.includes("back")
+  && !screen.questions.some(({ current }) => isGiven(current)) && !sessionStorage.getItem(KNOWN);
+
+// ---------------------------------------------------------------- the plan to keep
+
+function keepPart() {
+  return h("section", { id: "keep", "aria-labelledby": "keep-heading" },
+    h("h3", { id: "keep-heading", tabindex: "-1", class: "takes-focus" }, word("keep.heading")),
+    handout ? [keptLinks(), keptCode()] : h("p", {}, word("keep.intro")),
+    h("p", { class: "main-action" },
+      !handout && h("button", { type: "button", class: "button primary", onclick: keep }, word("keep.open")),
+      h("button", { type: "button", class: "button", onclick: () => print() }, word("plan.print"))));
+}
+
+function keptLinks() {
+  const tab = { target: "_blank", rel: "noopener" };
+  const links = [["plan", tab], ["plan_pdf", { download: true }], ["calendar", {}], ["summary", tab]];
+  return [
+    h("ul", { class: "kept" }, links.map(([name, attributes]) => h("li", {},
+      h("a", { class: "button", id: `kept-${name}`, href: handout[name], ...attributes },
+        word(`keep.${name}`), attributes === tab && hidden(` (${word("keep.new_tab")})`)),
+      h("p", { class: "hint" }, word(`keep.about.${name}`))))),
+    h("p", { class: "hint" }, fill("keep.until", { date: longDate(new Date(handout.until)) })),
+  ];
+}
+
+function keptCode() {
+  const done = h("p", { class: "hint", role: "status" });
+  const code = h("p", { class: "code" }, handout.code);
+  const copy = async () => {
+    let note = "keep.copied";
+    try {
+      await navigator.clipboard.writeText(handout.code);
+    } catch {
+      getSelection().selectAllChildren(code);
+      note = "keep.selected";
+    }
+    done.textContent = word(note);
+  };
+  return h("div", { class: "kept-code" },
+    h("h4", {}, word("keep.code")), code,
+    h("p", {}, fill("keep.private", { date: longDate(new Date(handout.code_until)) })),
+    h("button", { type: "button", class: "button", onclick: copy }, word("keep.copy")), done);
+}
+
+/** Ask for the links, which are made only now. */
+function keep() {
+  return whileBusy(async () => {
+    $("trouble").replaceChildren();
+    const answer = await call("POST", "handout");
+    if (answer.status === 401) return explain(answer);
+    if (answer.status !== 201) return showTrouble("keep", "errors.retry", keep);
+    handout = answer.data;
+    $("keep").replaceWith(keepPart());
+    $("keep-heading").focus({ preventScroll: true });
+    reveal($("keep"));
+  });
 }
 
 // ---------------------------------------------------------------- what the patient does
@@ -597,15 +674,56 @@ function showTrouble(name, button, action) {
 /** Open a new conversation. */
 function begin(event, notice) {
   return whileBusy(async () => {
-    sessionStorage.removeItem(TOKEN);
+    leave();
     const { status, data } = await call("POST", "session");
     if (status !== 201) return showTrouble("load", "errors.retry", () => begin());
-    sessionStorage.setItem(TOKEN, data.token);
-    unsent = null;
     fields = [];
-    $("log").replaceChildren(...(notice ? [h("li", { class: "entry notice" }, word(notice))] : []));
-    showTurn(data.turn, { gesture: Boolean(event) });
+    enter(data, { notice, gesture: Boolean(event) });
   });
+}
+
+/** Be in the conversation that the gateway has just begun. */
+function enter({ token, turn }, { notice, gesture }) {
+  sessionStorage.setItem(TOKEN, token);
+  unsent = null;
+  $("log").replaceChildren();
+  const said = notice ? [{ id: `page.${notice}`, kind: "notice", text: word(notice) }] : [];
+  showTurn({ ...turn, messages: [...said, ...turn.messages] }, { gesture });
+}
+
+function leave() {
+  for (const name of [TOKEN, KNOWN]) sessionStorage.removeItem(name);
+  $("code-form").reset();
+  $("come-back").open = false;
+  showCodeProblem("");
+}
+
+/** Begin again as someone known. Until the code is taken, nothing changes. */
+function comeBack() {
+  const code = $("code").value.trim();
+  showCodeProblem(code ? "" : "come_back.empty");
+  if (!code) return $("code").focus();
+  return whileBusy(async () => {
+    $("trouble").replaceChildren();
+    const answer = await call("POST", "session", { code });
+    if (answer.status === 400 || answer.status === 404) {
+      showCodeProblem("come_back.wrong");
+      return $("code").focus();
+    }
+    if (answer.status !== 201) return explain(answer, comeBack);
+    leave();
+    sessionStorage.setItem(KNOWN, "yes");
+    enter(answer.data, { notice: "come_back.known", gesture: true });
+  });
+}
+
+function showCodeProblem(path) {
+  const text = path && word(path);
+  $("code-problem").hidden = !text;
+  $("code-problem").textContent = text;
+  if (!text) return $("code").removeAttribute("aria-invalid");
+  $("code").setAttribute("aria-invalid", "true");
+  announce([text]);
 }
 
 /** Go on where this tab was, or begin. */
@@ -626,9 +744,10 @@ async function forget() {
   await whileBusy(async () => {
     const { status } = await call("POST", "forget");
     if (status !== 200 && status !== 401) return showTrouble("forget", "errors.retry", forget);
-    sessionStorage.removeItem(TOKEN);
+    leave();
     screen = null;
     unsent = null;
+    handout = null;
     $("say-text").value = "";
     $("log").replaceChildren();
     document.body.dataset.screen = "none";
@@ -646,6 +765,10 @@ $("open-forget").addEventListener("click", forget);
 $("say").addEventListener("submit", (event) => {
   event.preventDefault();
   sayIt();
+});
+$("code-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  comeBack();
 });
 $("say-text").addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;

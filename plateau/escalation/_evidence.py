@@ -9,6 +9,9 @@ from typing import Any
 
 from plateau.content import Catalog
 
+# "30 weeks" is said as seven months, "130 weeks" as three years.
+MONTHS_FROM, YEARS_FROM = 27, 104
+WEEKS_A_MONTH, WEEKS_A_YEAR = 4.345, 52.18
 _PLACEHOLDER = re.compile(r"{(\w+)")
 
 
@@ -26,6 +29,10 @@ def sentence(texts: Catalog, name: str, facts: Mapping[str, Any]) -> str | None:
         return None
     if "items" in entry:
         return _listed(texts, name, entry["items"], value)
+    if "months" in entry and isinstance(value, int | float) and value >= MONTHS_FROM:
+        years = value >= YEARS_FROM
+        span = round(value / (WEEKS_A_YEAR if years else WEEKS_A_MONTH))
+        return texts.get(f"plan.evidence.{name}.{'years' if years else 'months'}", value=span)
     if "one" in entry:
         return texts.get(f"plan.evidence.{name}.{'one' if value == 1 else 'other'}", value=_shown(texts, name, value))
     return texts.get(f"plan.evidence.{name}.{value}") if value in entry else None
@@ -54,6 +61,6 @@ def _shown(texts: Catalog, name: str, value: Any) -> str:
     if isinstance(value, int | float):
         # "since June" is 23.4 weeks to the rules, and 23 to a person.
         whole = name == "adherence" or ("weeks" in name and value >= 2)
-        return f"{value:.0f}" if whole else f"{value:g}"
+        return f"{value:.0f}" if whole else f"{value:.1f}".removesuffix(".0")
     path = f"plan.regions.{value}"
     return texts.get(path) if name in ("body_region", "hurts_at") and texts.has(path) else str(value)

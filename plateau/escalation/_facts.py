@@ -29,6 +29,13 @@ _DERIVED: dict[str, FactType] = {
     "pain_since": "number",
     "psfs_since": "number",
     "psfs_one_since": "number",
+    "psfs_up_activity": "choice",
+    "psfs_up_from": "number",
+    "psfs_up_to": "number",
+    "psfs_down_activity": "choice",
+    "psfs_down_from": "number",
+    "psfs_down_to": "number",
+    "pain_moved_from": "number",
     "advised": "set",
     "followed": "set",
     "followed_asked": "flag",
@@ -86,6 +93,8 @@ def facts_of(record: Record, since: Since | None = None) -> dict[str, Any]:
     known["adherence"] = adherence(record)
     known["pain_change"] = known["pain_start"] - known["pain_now"]
     known["pain_change_percent"] = 100 * known["pain_change"] / known["pain_start"] if known["pain_start"] else math.nan
+    # Named only where it has moved, so that nobody reads that their pain went from 6 to 6.
+    known["pain_moved_from"] = known["pain_start"] if known["pain_change"] else math.nan
     known["psfs"] = _mean(item.get("score") for item in _activities(record))
     known["missing"] = tuple(name for name in FIELDS if name not in record)
     known["unanswered"] = tuple(name for name in FIELDS if _no_answer(record.get(name)))
@@ -108,17 +117,45 @@ def _same(activity: str) -> str:
     return " ".join(activity.lower().split())
 
 
+def _moved(way: str, record: Record, changes: Mapping[str, int], most: int) -> dict[str, Any]:
+    """Return the activity that moved most in one direction, and from where to where; empty where none did."""
+    name = next((name for name, change in changes.items() if change == most), None)
+    if name is None or (most <= 0 if way == "up" else most >= 0):
+        return {f"psfs_{way}_activity": None, f"psfs_{way}_from": math.nan, f"psfs_{way}_to": math.nan}
+    now = next(item["score"] for item in _activities(record) if item["activity"] == name)
+    return {f"psfs_{way}_activity": name, f"psfs_{way}_from": now - most, f"psfs_{way}_to": now}
+
+
+_OVER_TIME = (
+    "returning",
+    "weeks_since",
+    "pain_since",
+    "psfs_since",
+    "psfs_one_since",
+    "psfs_up_activity",
+    "psfs_up_from",
+    "psfs_up_to",
+    "psfs_down_activity",
+    "psfs_down_from",
+    "psfs_down_to",
+    *ADVICE_FACTS,
+    "followed_asked",
+)
+
+
 def _over_time(record: Record, since: Since | None) -> dict[str, Any]:
     if since is None:
-        names = ("returning", "weeks_since", "pain_since", "psfs_since", "psfs_one_since", *ADVICE_FACTS)
-        return {**{name: _EMPTY[_DERIVED[name]] for name in names}, "followed_asked": False}
-    changes = list(psfs_changes(record, since.record).values())
+        return {name: _EMPTY[_DERIVED[name]] for name in _OVER_TIME}
+    by_name = psfs_changes(record, since.record)
+    changes = list(by_name.values())
     return {
         "returning": True,
         "weeks_since": since.weeks,
         "pain_since": _value(since.record, "pain_now") - _value(record, "pain_now"),
         "psfs_since": _mean(changes),
         "psfs_one_since": max(changes, default=math.nan),
+        **_moved("up", record, by_name, max(changes, default=0)),
+        **_moved("down", record, by_name, min(changes, default=0)),
         "advised": tuple(since.advised),
         "followed": tuple(since.followed or ()),
         "followed_asked": since.followed is not None,

@@ -14,7 +14,7 @@ from plateau.protocol import Condition, Tier
 from ._engine import SUSPENDING, Outcome, Verdict, evaluate
 from ._evidence import sentence
 from ._facts import Record, Since
-from ._rules import TRENDS, Rules, default_rules
+from ._rules import LOADS, TRENDS, Note, Rules, default_rules
 
 MOST_RECOMMENDATIONS = 6
 MOST_HELD = 4
@@ -22,7 +22,7 @@ MOST_QUESTIONS = 5
 MOST_EVIDENCE = 4
 MOST_REASONS = 2
 # Two barrier plans at a time: more are not carried out (clinical dossier 3.4).
-MOST_NOTES = {"improve_adherence": 2}
+BARRIER, MOST_BARRIER_PLANS = "barrier_", 2
 ALWAYS_LISTED = "talk_to_therapist"
 
 
@@ -66,6 +66,7 @@ class Assessment:
     held_back: tuple[HeldBack, ...]
     trend: str
     check_again_weeks: int
+    load: str
     outcome: Outcome
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,6 +80,7 @@ class Assessment:
             "held_back": [asdict(held) for held in self.held_back],
             "trend": self.trend,
             "check_again_weeks": self.check_again_weeks,
+            "load": self.load,
         }
 
     def explain(self) -> list[dict[str, Any]]:
@@ -109,6 +111,7 @@ def assess(
     recommendations = _recommendations(opened, rules, told)
     primary = recommendations[0].id
     given = {recommendation.id for recommendation in recommendations}
+    trend = _first(rules.trend, outcome.facts, TRENDS[-1])
     return Assessment(
         tier="routine" if outcome.tier == "none" and primary != "continue_plan" else outcome.tier,
         primary=primary,
@@ -116,10 +119,20 @@ def assess(
         recommendations=recommendations,
         questions_for_therapist=_questions(outcome, rules, told),
         held_back=_held_back(outcome.of("held"), given, rules, told),
-        trend=next((name for name, when in rules.trend.items() if when.holds(outcome.facts)), TRENDS[-1]),
-        check_again_weeks=rules.check_again.get(primary, rules.check_again["default"]),
+        trend=trend,
+        check_again_weeks=_check_again(primary, trend, rules),
+        load=_first(rules.load, outcome.facts, LOADS[-1]),
         outcome=outcome,
     )
+
+
+def _first(conditions: Mapping[str, Condition], facts: Mapping[str, Any], otherwise: str) -> str:
+    return next((name for name, when in conditions.items() if when.holds(facts)), otherwise)
+
+
+def _check_again(primary: str, trend: str, rules: Rules) -> int:
+    weeks = rules.check_again.get(primary, rules.check_again["default"])
+    return min(weeks, rules.check_again.get("worse", weeks)) if trend == "worse" else weeks
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,19 +188,37 @@ def _recommendations(opened: Sequence[Verdict], rules: Rules, words: _Words) -> 
 
 
 def _recommendation(name: str, verdicts: Sequence[Verdict], rules: Rules, words: _Words) -> Recommendation:
-    notes = [note.id for note in rules.notes.get(name, ()) if note.when.holds(words.facts)][: MOST_NOTES.get(name)]
-    text = [words.say(f"recommendations.{name}.text"), *(words.say(f"notes.{note}") for note in notes)]
+    holding = [note for note in rules.notes.get(name, ()) if note.when.holds(words.facts)]
+    instead, few = [note for note in holding if note.instead][:1], _few(holding)
+    first = f"notes.{instead[0].id}" if instead else f"recommendations.{name}.text"
+    text = [words.say(first), *(words.say(f"notes.{note.id}") for note in few)]
     evidence = _unique(said for verdict in verdicts for said in words.evidence(verdict.rule.evidence))
     reasons = _unique(words.say(f"reasons.{verdict.rule.because}") for verdict in verdicts)
     because = " ".join([*evidence[:MOST_EVIDENCE], *reasons[:MOST_REASONS]])
-    return Recommendation(name, " ".join(text), because, tuple(notes))
+    return Recommendation(name, " ".join(text), because, tuple(note.id for note in (*instead, *few)))
+
+
+def _few(notes: Sequence[Note]) -> list[Note]:
+    """Return the notes that are added; of barrier plans only the first two, for more are not carried out."""
+    plans = [note for note in notes if note.id.startswith(BARRIER)]
+    return [note for note in notes if not note.instead and note not in plans[MOST_BARRIER_PLANS:]]
 
 
 def _questions(outcome: Outcome, rules: Rules, words: _Words) -> tuple[str, ...]:
     if outcome.tier == SUSPENDING[0]:
         return ()
-    asked = [question.id for question in rules.questions if question.when.holds(outcome.facts)]
+    # What waits is not asked for.
+    waiting = _advised(outcome.of("held")) - _advised(outcome.of("open"))
+    asked = [
+        question.id
+        for question in rules.questions
+        if question.asks_for not in waiting and question.when.holds(outcome.facts)
+    ]
     return tuple(words.say(f"questions.{name}") for name in asked[:MOST_QUESTIONS])
+
+
+def _advised(verdicts: Sequence[Verdict]) -> set[str]:
+    return {verdict.rule.recommend for verdict in verdicts}
 
 
 def _held_back(held: Sequence[Verdict], given: set[str], rules: Rules, words: _Words) -> tuple[HeldBack, ...]:

@@ -46,7 +46,10 @@ RECOMMENDATIONS = (
 MEASURE_GATES = ("nprs_mid", "nprs_floor", "psfs_mid", "psfs_one_mid")
 
 # The progress categories; the last where no other holds.
-TRENDS = ("unknown", "worse", "improved", "small_gain", "plateau", "no_change")
+TRENDS = ("unknown", "mixed", "worse", "improved", "small_gain", "plateau", "no_change")
+
+# How the body may be loaded; the last where no other holds.
+LOADS = ("paced", "protected", "relative", "usual")
 
 _SECTIONS = (
     "version",
@@ -59,6 +62,7 @@ _SECTIONS = (
     "rules",
     "trend",
     "check_again",
+    "load",
     "weeks_until",
     "notes",
     "questions",
@@ -161,26 +165,28 @@ class Wait:
     less: str = ""
 
     def left(self, facts: Mapping[str, Any]) -> int | None:
-        """Return whole weeks from now, at least 1; None where the record does not tell."""
+        """Return whole weeks from now; None where the record does not tell, or where the time has passed."""
         weeks = self.weeks if self.weeks is not None else facts[self.gate] - facts[self.less]
-        return None if math.isnan(weeks) else max(1, math.ceil(weeks))
+        return None if math.isnan(weeks) or weeks <= 0 else math.ceil(weeks)
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A text added to an advice where its condition holds."""
+    """A text added to an advice where its condition holds, or in the place of its text."""
 
     id: str
     to: str
     when: Condition
+    instead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class BankQuestion:
-    """A question for the therapist, offered where its condition holds."""
+    """A question for the therapist, offered where its condition holds and the advice it asks for does not wait."""
 
     id: str
     when: Condition
+    asks_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +205,7 @@ class Rules:
     of_rung: Mapping[str, tuple[Rule, ...]]
     trend: Mapping[str, Condition]
     check_again: Mapping[str, int]
+    load: Mapping[str, Condition]
     weeks_until: Mapping[str, Wait]
     notes: Mapping[str, tuple[Note, ...]]
     questions: tuple[BankQuestion, ...]
@@ -252,6 +259,7 @@ class _Loader:
             of_rung={rung.id: tuple(rule for rule in rules if rule.rung == rung.id) for rung in ladder},
             trend=self._trend(raw["trend"]),
             check_again=self._check_again(raw["check_again"]),
+            load=self._load(raw["load"]),
             weeks_until=self._weeks_until(raw["weeks_until"], gates),
             notes=self._notes(raw["notes"]),
             questions=self._questions(raw["questions"]),
@@ -486,8 +494,20 @@ class _Loader:
 
     def _check_again(self, raw: Any) -> dict[str, int]:
         entry = self._mapping("check_again", raw)
-        self._fields("check_again", entry, ("default",), RECOMMENDATIONS)
+        self._fields("check_again", entry, ("default",), ("worse", *RECOMMENDATIONS))
         return {name: self._whole("check_again", name, weeks) for name, weeks in entry.items()}
+
+    def _load(self, raw: Any) -> dict[str, Condition]:
+        return {
+            self._one_of("load", "name", name, LOADS[:-1]): self._condition(f"load {name}", "when", when)
+            for name, when in self._mapping("load", raw).items()
+        }
+
+    def _flag(self, where: str, field: str, entry: Mapping[str, Any]) -> bool:
+        value = entry.get(field, False)
+        if not isinstance(value, bool):
+            raise self._error(where, field, f"{value!r} is not allowed; allowed: true, false")
+        return value
 
     def _weeks_until(self, raw: Any, gates: Mapping[str, float]) -> dict[str, Wait]:
         waits: dict[str, Wait] = {}
@@ -496,7 +516,7 @@ class _Loader:
             self._text(where, "name", "plan.until", name)
             if isinstance(value, dict):
                 self._fields(where, value, ("gate", "less"), ())
-                numbers = [fact for fact, kind in self.types.items() if kind == "number" and fact in QUESTIONS]
+                numbers = [fact for fact, kind in TYPES.items() if kind == "number"]
                 gate = self._one_of(where, "gate", value["gate"], list(gates))
                 waits[name] = Wait(gate=gate, less=self._one_of(where, "less", value["less"], numbers))
             else:
@@ -508,10 +528,11 @@ class _Loader:
         for item in self._list("notes", "notes", raw):
             entry = self._mapping("notes", item)
             where = f"note {entry.get('id', 'without id')}"
-            self._fields(where, entry, ("id", "to", "when"), ())
+            self._fields(where, entry, ("id", "to", "when"), ("instead",))
             to = self._one_of(where, "to", entry["to"], RECOMMENDATIONS)
             name = self._text(where, "id", "plan.notes", entry["id"])
-            notes[to] = (*notes.get(to, ()), Note(name, to, self._condition(where, "when", entry["when"])))
+            when = self._condition(where, "when", entry["when"])
+            notes[to] = (*notes.get(to, ()), Note(name, to, when, self._flag(where, "instead", entry)))
         return notes
 
     def _questions(self, raw: Any) -> tuple[BankQuestion, ...]:
@@ -520,9 +541,12 @@ class _Loader:
 
     def _question(self, entry: Mapping[str, Any]) -> BankQuestion:
         where = f"question {entry.get('id', 'without id')}"
-        self._fields(where, entry, ("id", "when"), ())
+        self._fields(where, entry, ("id", "when"), ("asks_for",))
         name = self._text(where, "id", "plan.questions", entry["id"])
-        return BankQuestion(name, self._condition(where, "when", entry["when"]))
+        asks_for = entry.get("asks_for")
+        if asks_for is not None:
+            self._one_of(where, "asks_for", asks_for, RECOMMENDATIONS)
+        return BankQuestion(name, self._condition(where, "when", entry["when"]), asks_for)
 
 
 def _given(value: Any) -> tuple[Any, ...]:

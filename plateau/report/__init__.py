@@ -4,12 +4,13 @@ from ._fhir import bundle, code_system, questionnaire
 from ._page import Action, PlanPage, plain_text, plan_page
 from ._render import STYLE, Links, calendar, gone_html, plan_html, plan_pdf, summary_html, summary_pdf
 from ._script import Script
-from ._summary import Summary, summary, summary_text
+from ._summary import PRIVATE, Summary, summary, summary_text
 from ._visit import Place, Visit, listed, place_of
 
 __all__ = [
     "Action",
     "Links",
+    "PRIVATE",
     "Place",
     "PlanPage",
     "STYLE",

@@ -11,7 +11,7 @@ from plateau.content import Catalog, dated
 from ._drawn import Picture, pictures
 from ._script import Script, script
 from ._summary import PRIVATE
-from ._visit import Place, Visit, given, listed
+from ._visit import Place, Visit, listed
 
 MOST_ACTIONS = 3
 BARRIER = "barrier_"
@@ -21,6 +21,8 @@ UNWRITTEN = ("abuse",)
 STOPPING = ("emergency_care", "same_day_care")
 URGENT = ("emergency", "same_day", "within_days")
 URGENT_ADVICE = (*STOPPING, "see_clinician_soon")
+# Reasons that speak of a red flag named before them.
+SETTLED = ("checked", "taken_back")
 TALK, MODALITY = "talk_to_therapist", "change_modality"
 # Services that are named only where the rules add this note to the advice.
 NOTED = {"manual_therapy": "hands_on", "dry_needling": "needling"}
@@ -72,9 +74,9 @@ def plan_page(visits: Sequence[Visit], place: Place, words: Catalog, *, drawn: b
         actions=actions,
         also=also,
         barriers=() if stopping else _barriers(visit, words),
-        flare=() if stopping else tuple(page["flare"][_flare(visit)]),
+        flare=() if stopping else tuple(page["flare"][visit.assessment["load"]]),
         script=None if stopping else script(visit, earlier, words),
-        later=tuple((_title(item["id"], words), item["until"]) for item in visit.assessment["held_back"]),
+        later=_later(visit, words),
         help_now=words.get("report.help.now", **place.numbers),
         help_signs=tuple(sign.format(**place.numbers) for sign in page["help"]["signs"]),
         soon=words.get("report.help.soon", **place.numbers),
@@ -87,6 +89,8 @@ def plan_page(visits: Sequence[Visit], place: Place, words: Catalog, *, drawn: b
 
 
 def check_again(visit: Visit, words: Catalog) -> str:
+    if visit.assessment["primary"] in STOPPING:
+        return words.get("report.check.seen")
     weeks = int(visit.assessment["check_again_weeks"])
     return words.get(
         f"report.check.{'one' if weeks == 1 else 'text'}", day=dated(words, visit.check_again), weeks=weeks
@@ -150,13 +154,23 @@ def _offered(item: Mapping[str, object], place: Place, words: Catalog) -> Iterat
 def _because(item: Mapping[str, object], visit: Visit, words: Catalog) -> str:
     """Return an advice's reason, without the answers where one of them is private (clinical dossier 4.3)."""
     flags = {flag["id"] for flag in visit.record.get("red_flags") or () if flag["state"] != "denied"}
-    private = flags & set(PRIVATE) and item["id"] in URGENT_ADVICE
-    return words.get(f"plan.reasons.{visit.assessment['tier']}") if private else str(item["because"])
+    if flags & set(PRIVATE) and item["id"] in URGENT_ADVICE:
+        return words.get(f"plan.reasons.{visit.assessment['tier']}")
+    # What was checked since, or called a mistake, is a reason too: its sentence goes, and what refers to it.
+    names = words.tree("plan.evidence.red_flags.items")
+    said = re.split(r"(?<=[.!?])\s+", str(item["because"]))
+    kept = [sentence for sentence in said if not any(names[flag] in sentence for flag in PRIVATE)]
+    if len(kept) == len(said):
+        return str(item["because"])
+    because = " ".join(kept)
+    for name in SETTLED:
+        because = because.replace(words.get(f"plan.reasons.{name}"), "")
+    return " ".join(because.split()) or words.get("plan.reasons.fallback")
 
 
 def _urgent(visit: Visit, place: Place, words: Catalog) -> str | None:
     tier = visit.assessment["tier"]
-    return words.get(f"safety.{tier}", **place.numbers) if tier in URGENT else None
+    return words.get(f"report.urgent.{tier}", **place.numbers) if tier in URGENT else None
 
 
 def _barriers(visit: Visit, words: Catalog) -> tuple[str, ...]:
@@ -164,15 +178,12 @@ def _barriers(visit: Visit, words: Catalog) -> tuple[str, ...]:
     return tuple(words.get(f"plan.notes.{note}") for note in notes if note.startswith(BARRIER))
 
 
-def _flare(visit: Visit) -> str:
-    """Return which flare rule holds: a protected schedule and effort that makes ill come before the usual one."""
-    record = visit.record
-    if "post_exertional" in (given(record, "conditions") or ()):
-        return "paced"
-    young, pregnant = given(record, "age_band") == "under_18", given(record, "pregnancy") == "yes"
-    operated = given(record, "recent_surgery_weeks") is not None
-    protected = young or pregnant or operated or visit.assessment["tier"] in URGENT
-    return "protected" if protected else "usual"
+def _later(visit: Visit, words: Catalog) -> tuple[tuple[str, str], ...]:
+    """Return what waits and until when; what waits for the same stands together."""
+    together: dict[str, list[str]] = {}
+    for item in visit.assessment["held_back"]:
+        together.setdefault(item["until"], []).append(_title(item["id"], words))
+    return tuple(("; ".join(titles), until) for until, titles in together.items())
 
 
 def _explained(page: PlanPage, words: Catalog) -> PlanPage:

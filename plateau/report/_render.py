@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -22,6 +23,8 @@ from ._visit import Place, Visit
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLE = TEMPLATES / "report.css"
+# What no page can show: control characters and halves of a character, which JSON lets through.
+UNSOUND = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,14 @@ class Links:
 
 def plan_html(page: PlanPage, place: Place, words: Catalog, links: Links) -> str:
     """Return the patient's page."""
-    return _environment().get_template("plan.html.j2").render(**_shared(place, words), page=page, links=links)
+    made = _environment().get_template("plan.html.j2").render(**_shared(place, words), page=page, links=links)
+    return UNSOUND.sub("", made)
 
 
 def summary_html(page: Summary, place: Place, words: Catalog, links: Links) -> str:
     """Return the therapist's page."""
-    return _environment().get_template("summary.html.j2").render(**_shared(place, words), page=page, links=links)
+    made = _environment().get_template("summary.html.j2").render(**_shared(place, words), page=page, links=links)
+    return UNSOUND.sub("", made)
 
 
 def gone_html(words: Catalog, style: str) -> str:
@@ -105,12 +110,20 @@ def _environment() -> jinja2.Environment:
     )
 
 
+def _sound(node: Any) -> Any:
+    if isinstance(node, str):
+        return UNSOUND.sub("", node)
+    if isinstance(node, Mapping):
+        return {key: _sound(value) for key, value in node.items()}
+    return [_sound(value) for value in node] if isinstance(node, list | tuple) else node
+
+
 def _pdf(template: str, data: Mapping[str, Any]) -> bytes:
     # Everything goes in as data, never as markup: a patient's words cannot become Typst code.
     made: bytes = typst.compile(
         str(TEMPLATES / template),
         root=str(TEMPLATES),
-        sys_inputs={"data": json.dumps(data)},
+        sys_inputs={"data": json.dumps(_sound(data))},
         ignore_system_fonts=True,
     )
     return made

@@ -12,7 +12,7 @@ from plateau.protocol import NO_ANSWER, spoken, taken_back
 
 from ._drawn import Picture, pictures
 from ._measures import Measure, measures, percent
-from ._visit import Place, Visit, chosen, clipped, given, listed
+from ._visit import Place, Visit, chosen, clipped, given
 
 # Answers that must not stand on a page that others may read (clinical dossier 4.3).
 PRIVATE = ("mental_health_crisis", "abuse", "overdose")
@@ -21,7 +21,11 @@ MOST_WORDS = 350
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """How much is told: words of a quote and of an activity, rules, questions, and whether denied flags are named."""
+    """How much is told: words of a quote and of an activity, rules, questions, and whether denied flags are named.
+
+    `items` is how many answers to a question that takes several, `history` how many conditions, medicines and kinds of
+    treatment; the others are counted.
+    """
 
     quote: int
     activity: int
@@ -29,16 +33,28 @@ class _Limits:
     questions: int
     denied: bool
     measures: int
+    items: int
+    history: int
 
 
 # From roomy to tight: the first with which the page has at most MOST_WORDS words is taken.
 LIMITS = (
-    _Limits(quote=14, activity=6, rules=8, questions=3, denied=True, measures=6),
-    _Limits(quote=10, activity=4, rules=6, questions=3, denied=True, measures=6),
-    _Limits(quote=7, activity=3, rules=5, questions=2, denied=False, measures=6),
-    _Limits(quote=5, activity=2, rules=4, questions=1, denied=False, measures=3),
-    _Limits(quote=3, activity=1, rules=3, questions=0, denied=False, measures=2),
+    _Limits(quote=14, activity=6, rules=8, questions=3, denied=True, measures=6, items=20, history=20),
+    _Limits(quote=10, activity=4, rules=6, questions=3, denied=True, measures=6, items=20, history=20),
+    _Limits(quote=7, activity=3, rules=5, questions=2, denied=False, measures=6, items=20, history=20),
+    _Limits(quote=5, activity=2, rules=4, questions=1, denied=False, measures=6, items=6, history=20),
+    _Limits(quote=5, activity=2, rules=4, questions=0, denied=False, measures=6, items=3, history=10),
+    _Limits(quote=3, activity=1, rules=3, questions=0, denied=False, measures=3, items=3, history=8),
+    _Limits(quote=3, activity=1, rules=3, questions=0, denied=False, measures=2, items=2, history=5),
+    _Limits(quote=3, activity=1, rules=2, questions=0, denied=False, measures=2, items=1, history=3),
 )
+# A word that is longer than this many letters, on average, is cut as well: not every text has spaces.
+LETTERS = 12
+HISTORY = ("conditions", "medicines", "tried")
+STOPPING = ("emergency_care", "same_day_care")
+# A time's unit, from how many weeks it is used, and its weeks.
+SPANS = (("years", 104, 52.18), ("months", 27, 4.345), ("weeks", 0, 1))
+SHORT_WEEKS = 4
 # Answers that are good news, and not worth a clinician's line.
 GOOD = {"sleep": "good", "nutrition": "good", "stress": "low", "smoking": "no", "mood": "good", "confidence": "high"}
 PICTURES = ("pain", "body")
@@ -67,8 +83,12 @@ class Summary:
 
 def summary(visits: Sequence[Visit], place: Place, words: Catalog) -> Summary:
     """Return the summary of the latest of `visits`, which stand oldest first and are all one patient's."""
-    made = [_summary(visits, place, words, limits) for limits in LIMITS]
-    return next((page for page in made if word_count(page) <= MOST_WORDS), made[-1])
+    drawn = tuple(picture for picture in pictures(visits, words) if picture.id in PICTURES)
+    for limits in LIMITS:
+        page = _summary(visits, drawn, place, words, limits)
+        if word_count(page) <= MOST_WORDS:
+            break
+    return page
 
 
 def word_count(page: Summary) -> int:
@@ -76,7 +96,9 @@ def word_count(page: Summary) -> int:
     return sum(len(line.replace(" | ", " ").split()) for line in summary_text(page))
 
 
-def _summary(visits: Sequence[Visit], place: Place, words: Catalog, limits: _Limits) -> Summary:
+def _summary(
+    visits: Sequence[Visit], drawn: tuple[Picture, ...], place: Place, words: Catalog, limits: _Limits
+) -> Summary:
     visit = visits[-1]
     told = _Told(visit, visits[-2] if len(visits) > 1 else None, words, limits)
     table = words.tree("summary.table")
@@ -87,7 +109,7 @@ def _summary(visits: Sequence[Visit], place: Place, words: Catalog, limits: _Lim
         "recommendation": told.recommendation(),
     }
     by_other = "_other" if given(visit.record, "for_whom") == "other" else ""
-    rows = measures(visits, clinic_rules().gates)[: limits.measures]
+    rows = _measured(visits)[: limits.measures]
     return Summary(
         title=words.get("summary.title"),
         header=words.get(f"summary.header{by_other}", clinic=place.clinic, day=dated(words, visit.day)),
@@ -106,8 +128,15 @@ def _summary(visits: Sequence[Visit], place: Place, words: Catalog, limits: _Lim
         ),
         columns=tuple(table[name] for name in ("measure", "before", "now", "change", "mid", "met")),
         rows=tuple(_row(measure, limits, words) for measure in rows),
-        pictures=tuple(picture for picture in pictures(visits, words) if picture.id in PICTURES),
+        pictures=drawn,
     )
+
+
+def _measured(visits: Sequence[Visit]) -> list[Measure]:
+    """Return the measures of the table; the mean of one activity is that activity."""
+    found = measures(visits, clinic_rules().gates)
+    single = sum(measure.name == "activity" for measure in found) == 1
+    return [measure for measure in found if not (single and measure.name == "psfs")]
 
 
 def summary_text(page: Summary) -> Iterator[str]:
@@ -121,6 +150,12 @@ def summary_text(page: Summary) -> Iterator[str]:
     yield from (" | ".join(row) for row in ((page.columns, *page.rows) if page.rows else ()))
 
 
+def shortened(text: str, most: int) -> str:
+    """Return at most `most` words of a patient's text, or as many letters as such words have."""
+    short = clipped(text, most)
+    return short if len(short) <= most * LETTERS else f"{short[: most * LETTERS].removesuffix('…').rstrip()} …"
+
+
 def _signed(place: Place, words: Catalog) -> str:
     if place.signed_by is None:
         return words.get("summary.unsigned")
@@ -129,15 +164,23 @@ def _signed(place: Place, words: Catalog) -> str:
 
 def _row(measure: Measure, limits: _Limits, words: Catalog) -> tuple[str, ...]:
     table = words.tree("summary.table")
-    activity = clipped(measure.activity, limits.activity)
+    activity = shortened(measure.activity, limits.activity)
     name = words.get("summary.table.activity", activity=activity) if activity else table[measure.name]
     before, change = table["unknown"], table["unknown"]
     if measure.before is not None:
         before = _number(measure.before)
         before = words.get("summary.table.recalled", value=before) if measure.recalled else before
-        change = f"{measure.now - measure.before:+.1f}".removesuffix(".0")
-    met = table["unknown"] if measure.met is None else table["yes" if measure.met else "no"]
+        moved = measure.now - measure.before
+        change = f"{moved:+.1f}".removesuffix(".0") if moved else "0"
+    met = table["unknown"] if measure.met is None else table[_real(measure)]
     return name, before, _number(measure.now), change, _number(measure.mid), met
+
+
+def _real(measure: Measure) -> str:
+    """Return whether a change is a real one, and in which direction."""
+    if not measure.met:
+        return "no"
+    return "better" if (measure.change or 0) > 0 else "worse"
 
 
 def _number(value: float) -> str:
@@ -172,6 +215,7 @@ class _Told:
 
     def background(self) -> Lines:
         return [
+            ("patient", self._patient()),
             ("place", self._place()),
             ("onset", self._onset()),
             ("therapy", self._therapy()),
@@ -196,31 +240,49 @@ class _Told:
     def recommendation(self) -> Lines:
         assessment, title = self.visit.assessment, "plan.recommendations.{}.title"
         advised = [self.words.get(title.format(item["id"])) for item in assessment["recommendations"]]
-        later = [self.words.get(title.format(item["id"])) for item in assessment["held_back"]]
+        later = [self.words.get(title.format(item["id"])) for item in assessment["held_back"][: self.limits.rules]]
         goal = given(self.record, "goal")
         return [
             ("advised", "; ".join(advised)),
             ("later", "; ".join(later)),
-            ("goal", self.words.get("summary.quote", words=clipped(goal, self.limits.quote)) if goal else ""),
+            ("goal", self.words.get("summary.quote", words=shortened(goal, self.limits.quote)) if goal else ""),
             ("questions", " ".join(assessment["questions_for_therapist"][: self.limits.questions])),
-            ("review", self.words.get("summary.review", day=dated(self.words, self.visit.check_again))),
+            ("review", self._review()),
         ]
 
     def _flags(self) -> str:
         flags = [flag for flag in self.record.get("red_flags") or () if flag["state"] != "denied" or taken_back(flag)]
         shown = [flag for flag in flags if flag["id"] not in PRIVATE]
         names, states = self.words.tree("summary.flags"), self.words.tree("summary.flag_states")
+        grouped: dict[str, list[str]] = {state: [] for state in states}
+        for flag in shown:
+            grouped["mistake" if taken_back(flag) else flag["state"]].append(names[flag["id"]])
         said = [
-            self.words.get(
-                "summary.flag",
-                flag=names[flag["id"]],
-                state=states["mistake" if taken_back(flag) else flag["state"]],
-            )
-            for flag in shown
+            self.words.get("summary.flag", state=states[state], flags=", ".join(dict.fromkeys(flags)))
+            for state, flags in grouped.items()
+            if flags
         ]
         if len(shown) < len(flags):
             said.append(self.words.get("summary.private"))
-        return "; ".join(said) or self.words.get("summary.none_reported")
+        asked = "none_reported" if "red_flags" in self.record else "not_asked"
+        return "; ".join(said) or self.words.get(f"summary.{asked}")
+
+    def _review(self) -> str:
+        if self.visit.assessment["primary"] in STOPPING:
+            return self.words.get("summary.review_seen")
+        return self.words.get("summary.review", day=dated(self.words, self.visit.check_again))
+
+    def _patient(self) -> str:
+        parts = [self._choice("age_band")]
+        if given(self.record, "pregnancy") == "yes":
+            parts.append(self.words.get("summary.pregnant"))
+        return "; ".join(part for part in parts if part)
+
+    def _span(self, weeks: float) -> str:
+        """Return a time as it is said: weeks, and from half a year on months, from two years on years."""
+        unit, size = next(((unit, size) for unit, least, size in SPANS if weeks >= least), SPANS[-1][::2])
+        count = f"{weeks / size:.1f}".removesuffix(".0") if weeks < SHORT_WEEKS else f"{weeks / size:.0f}"
+        return self.words.get(f"summary.spans.{unit}.{'one' if count == '1' else 'other'}", count=count)
 
     def _denied(self) -> str:
         names = self.words.tree("summary.flags")
@@ -235,11 +297,11 @@ class _Told:
             return ""
         followed = [
             self.words.get(f"plan.recommendations.{name}.title")
-            for name in self.visit.followed or ()
+            for name in list(self.visit.followed or ())[: self.limits.rules]
             if self.words.has(f"plan.recommendations.{name}")
         ]
         weeks = round((self.visit.day - self.earlier.day).days / 7)
-        none = self.words.get("summary.tiers.none")
+        none = self.words.get("summary.not_asked" if self.visit.followed is None else "summary.tiers.none")
         return self.words.get("summary.since", weeks=weeks, followed="; ".join(followed) or none)
 
     def _place(self) -> str:
@@ -261,12 +323,12 @@ class _Told:
         weeks, surgery = given(self.record, "weeks_with_problem"), given(self.record, "recent_surgery_weeks")
         onset = self._choice("onset")
         parts = []
-        if weeks is not None and onset:
-            parts.append(self.words.get("summary.since_onset", onset=onset, weeks=f"{weeks:.0f}"))
-        elif onset:
+        if onset:
             parts.append(onset)
+        if weeks is not None:
+            parts.append(self.words.get("summary.ago", span=self._span(weeks)))
         if surgery is not None:
-            parts.append(self.words.get("summary.surgery", weeks=f"{surgery:.0f}"))
+            parts.append(self.words.get("summary.surgery", span=self._span(surgery)))
         if given(self.record, "joint_replacement") == "yes":
             parts.append(self.words.get("summary.replacement"))
         return "; ".join(parts)
@@ -275,9 +337,9 @@ class _Told:
         weeks, sessions = given(self.record, "weeks_in_pt"), given(self.record, "sessions")
         parts = []
         if weeks is not None:
-            parts.append(self.words.get("summary.weeks", weeks=f"{weeks:.0f}"))
+            parts.append(self._span(weeks))
         if sessions is not None:
-            parts.append(self.words.get("summary.visits", sessions=sessions))
+            parts.append(self.words.get(f"summary.visits.{'one' if sessions == 1 else 'other'}", count=sessions))
         return ", ".join([*parts, *([kinds] if (kinds := self._several("treatment_type")) else [])])
 
     def _diagnosis(self) -> str:
@@ -285,8 +347,8 @@ class _Told:
         parts = []
         if told:
             own = told if told != "not_told" else None
-            shown = clipped(own, self.limits.quote) if own else spoken("diagnosis_given", told, self.words)
-            parts.append(self.words.get("summary.quote", words=shown) if own else shown)
+            shown = self.words.get("summary.quote", words=shortened(own, self.limits.quote)) if own else ""
+            parts.append(shown or self.words.get("summary.not_told"))
         if fit:
             parts.append(self.words.get(f"summary.fit.{fit}"))
         return "; ".join(parts)
@@ -297,10 +359,10 @@ class _Told:
         if share is not None:
             done, prescribed = self.record["hep_days_done"], self.record["hep_days_prescribed"]
             said = {"done": f"{done:g}", "prescribed": f"{prescribed:g}", "percent": f"{share:.0f}"}
-            parts.append(self.words.get("summary.adherence", **said))
+            more = "over" if done > prescribed else "adherence"
+            parts.append(self.words.get(f"summary.{more}", **said))
         if barriers:
-            titles = self.words.tree("questions.hep_barriers.options")
-            parts.append(listed(self.words, [titles[name] for name in barriers]))
+            parts.append(self._several("hep_barriers"))
         return "; ".join(parts)
 
     def _response(self) -> str:
@@ -314,25 +376,32 @@ class _Told:
         parts = [self._several("pain_quality")]
         for name in ("pain_spread", "night_pain"):
             if given(self.record, name) == "yes":
-                parts.append(self.words.get(f"questions.{name}.label"))
+                parts.append(self._choice(name))
         return "; ".join(part for part in parts if part)
 
     def _lifestyle(self) -> str:
         found = [name for name, good in GOOD.items() if given(self.record, name) not in (None, good)]
-        labels = [f"{self.words.get(f'questions.{name}.label')} {self._choice(name)}" for name in found]
-        return "; ".join(labels)
+        return ", ".join(self._choice(name) for name in found)
 
     def _quotes(self) -> str:
         said = []
         for name in ("better", "worse"):
             if text := given(self.record, name):
-                said.append(self.words.get(f"summary.{name}", words=clipped(text, self.limits.quote)))
+                said.append(self.words.get(f"summary.{name}", words=shortened(text, self.limits.quote)))
         return "; ".join(said)
 
     def _choice(self, name: str) -> str:
         value = given(self.record, name)
-        return "" if value is None else spoken(name, value, self.words)
+        return "" if value is None else self._term(name, value)
 
     def _several(self, name: str) -> str:
         values = chosen(self.record, name)
-        return spoken(name, values, self.words) if values else ""
+        most = self.limits.history if name in HISTORY else self.limits.items
+        shown = ", ".join(self._term(name, value) for value in values[:most])
+        more = len(values) - most
+        return self.words.get("summary.more", items=shown, count=more) if more > 0 else shown
+
+    def _term(self, name: str, value: str) -> str:
+        """Return an answer in a clinician's words, where there are such, else as the patient sees it."""
+        path = f"summary.answers.{name}.{value}"
+        return self.words.get(path) if self.words.has(path) else spoken(name, value, self.words)

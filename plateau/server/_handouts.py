@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from plateau.content import Catalog, Clinic, dated
 from plateau.escalation import signed
 from plateau.report import (
+    PRIVATE,
     Links,
     Place,
     Visit,
@@ -27,7 +28,7 @@ from plateau.report import (
 from plateau.store import Database, Repository
 
 from ._codes import BadCode, digest, new_code, new_link, plain_code
-from ._visits import visits_until
+from ._visits import visits_until, without
 
 STYLE_PATH = "/report.css"
 PLAN, SUMMARY = "plan", "summary"
@@ -146,7 +147,8 @@ class Handouts:
         """Return the re-evaluation as a FHIR R4 bundle."""
         visit = opened.visits[-1]
         exported: dict[str, Any] = bundle(
-            visit.record,
+            # The link may be handed on: what the summary keeps private is not in it either.
+            without(PRIVATE, visit.record),
             id=digest(self._secret, "fhir", opened.conversation)[:32],
             at=datetime.combine(visit.day, datetime.min.time(), UTC),
             words=self._words,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _sets
 from ._by_rules import SCREEN, Message, asked
+from ._choices import lexicon_of
 from ._decision import Branch, Seen, decide
 from ._digressions import correction
 from ._learned import Learned
@@ -90,6 +91,12 @@ class Reader:
     def beside(self, text: str, question: str) -> Any:
         """Return the answer to a question that was shown but not the one asked, by the rules alone; None where none."""
         return asked(self.seen(text, question).message)[0].get(question)
+
+    def touches(self, text: str, question: str) -> bool:
+        """Tell whether a message names values of a question, be it to deny them: then it is about that question."""
+        lexicon = lexicons().get(lexicon_of(question))
+        plain = plain_words(clean(text), self._shorthand, self._mend)
+        return lexicon is not None and bool(lexicon.asked.find(plain))
 
     def named(self, text: str) -> str | None:
         """Return the question that a message names, as in "change my sleep answer"; None where it names none."""

@@ -177,6 +177,9 @@ def _beside(reader: Reader, text: str, question: str, held: Mapping[str, Any]) -
     if not any(letter.isalpha() for letter in text):
         # A bare number would fit any scale.
         return {}
+    if reader.touches(text, question):
+        # "They talked about an injection but I haven't had it" is about what was tried, although it tried nothing.
+        return {}
     for name in screen(held, question).questions:
         if name != question and QUESTIONS[name].kind in READ_BESIDE:
             value = reader.beside(text, name)

@@ -107,11 +107,11 @@ def context(browser: Browser, look: dict[str, Any]) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext, base_url: str, watch: Watch) -> Iterator[Page]:
-    """The page, opened, with its first screen; at the end: no error, no CSP violation, no other host."""
+    """The page, opened, with its first screen; at the end, of all tabs: no error, no CSP violation, no other host."""
+    context.on("console", watch.on_console)
+    context.on("weberror", lambda error: watch.troubles.append(str(error.error)))
+    context.on("request", watch.on_request)
     page = context.new_page()
-    page.on("console", watch.on_console)
-    page.on("pageerror", lambda error: watch.troubles.append(str(error)))
-    page.on("request", watch.on_request)
     page.goto(base_url)
     page.locator("#step h2").wait_for(state="attached")
     yield page

@@ -6,118 +6,27 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Locator, Page, Request, Route, expect
-
-TURN = "**/api/turn"
-AXE = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
-
-# What a typical patient picks, by question id and by kind; every other choice is its first option.
-PICKS = {"age_band": "40_49", "pregnancy": "no", "body_region": "knee", "progress": "same", "joint_replacement": "no"}
-NUMBERS = {
-    "hep_days_done": "2",
-    "hep_days_prescribed": "5",
-    "weeks_in_pt": "12",
-    "sessions": "12",
-    "unchanged_weeks": "8",
-}
-
-
-# ---- moving through the conversation
-
-
-def settle(page: Page) -> None:
-    expect(page.locator("#app")).to_have_attribute("aria-busy", "false")
-
-
-def press(page: Page, control: Locator) -> None:
-    """Press what sends a turn, and wait until it is shown."""
-    with page.expect_response(TURN):
-        control.click()
-    settle(page)
-
-
-def command(page: Page, name: str) -> Locator:
-    return page.locator(f"[data-command={name}]")
-
-
-def main_button(page: Page) -> Locator:
-    return page.locator("#step .primary").first
-
-
-def fill(question: Locator) -> None:
-    ident = question.get_attribute("data-question") or ""
-    kind = (question.get_attribute("class") or "").split()[1]
-    instead = question.locator("[type=checkbox]")
-    if kind == "number" and instead.count():
-        instead.check()
-    elif kind == "number":
-        question.locator("input.number").fill(NUMBERS.get(ident, "20"))
-    elif kind == "text":
-        question.locator("textarea").fill("walking up the hill")
-    elif kind == "activities":
-        question.locator("input").first.fill("climbing stairs")
-        question.locator("select").first.select_option("4")
-    elif kind == "nprs":
-        question.locator("[value='5']").check()
-    else:
-        wanted = question.locator(f"[value='{PICKS.get(ident, 'none')}']")
-        (wanted if wanted.count() else question.locator("input").first).check()
-
-
-def answer(page: Page) -> None:
-    for question in page.locator("#step .question").all():
-        fill(question)
-    press(page, main_button(page))
-
-
-def place(page: Page) -> str:
-    return page.locator("#step").get_attribute("data-id") or ""
-
-
-def kind_of(page: Page) -> str:
-    return page.locator("body").get_attribute("data-screen") or ""
-
-
-def walk(page: Page, until: Callable[[Page], bool], visit: Callable[[Page], None] = lambda _: None) -> None:
-    """Answer screen after screen until one fits; `visit` is called on each."""
-    for _ in range(45):
-        visit(page)
-        if until(page):
-            return
-        answer(page)
-    raise AssertionError(f"45 screens answered, and now: {page.locator('#step').inner_text()}")
-
-
-def has(selector: str) -> Callable[[Page], bool]:
-    return lambda page: page.locator(f"#step {selector}").count() > 0
-
-
-def is_screen(kind: str) -> Callable[[Page], bool]:
-    return lambda page: kind_of(page) == kind
-
-
-def say(page: Page, text: str) -> None:
-    page.locator("#say-text").fill(text)
-    press(page, page.locator("#say button"))
-
-
-def body_of(request: Request) -> dict[str, Any]:
-    return dict(request.post_data_json or {})
-
-
-def tab_to(page: Page, selector: str) -> None:
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
-            return
-    raise AssertionError(f"60 tabs do not reach {selector}")
-
-
-def violations(page: Page) -> str:
-    found = Axe().run(page, options=AXE)
-    return "" if not found.violations_count else found.generate_report()
-
+from playwright.sync_api import BrowserContext, Page, Request, Route, expect
+from steps import (
+    TURN,
+    answer,
+    body_of,
+    command,
+    fill,
+    has,
+    is_screen,
+    kind_of,
+    main_button,
+    place,
+    press,
+    say,
+    settle,
+    sideways,
+    tab_to,
+    too_small,
+    violations,
+    walk,
+)
 
 # ---- everybody can read and use it
 
@@ -142,7 +51,7 @@ def test_every_kind_of_screen_to_the_plan_is_accessible(page: Page) -> None:
         if (looks := (kind_of(page), *kinds)) not in seen:
             seen.add(looks)
             assert violations(page) == ""
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "scrolls sideways"
+        assert not sideways(page)
 
     walk(page, is_screen("plan"), check)
 
@@ -169,14 +78,8 @@ def test_problems_trouble_emergency_and_dialogs_are_accessible(page: Page) -> No
 
 
 def test_targets_are_large_enough(page: Page) -> None:
-    small = (
-        "[...document.querySelectorAll('button, .option, .scale label, select, textarea, input[type=text]')]"
-        ".filter(e => e.checkVisibility()).map(e => [e.outerHTML, e.getBoundingClientRect()])"
-        ".filter(([, box]) => box.height < 44 || box.width < 24).map(([html]) => html)"
-    )
-
     def check(page: Page) -> None:
-        assert page.evaluate(small) == []
+        assert too_small(page) == []
 
     walk(page, is_screen("review"), check)
 
@@ -320,10 +223,11 @@ def test_an_answer_changed_in_the_review_comes_back_to_the_review(page: Page) ->
     press(page, change)
     scale = page.locator("[data-question=pain_now]")
     expect(scale.locator("[value='5']")).to_be_checked()
-    scale.locator("[value='9']").check()
+    # Not above the worst pain, which would be asked about.
+    scale.locator("[value='3']").check()
     press(page, main_button(page))
     walk(page, is_screen("review"))
-    expect(page.locator("div:has(> dd > [data-change=pain_now]) .answer")).to_contain_text("9")
+    expect(page.locator("div:has(> dd > [data-change=pain_now]) .answer")).to_contain_text("3")
 
 
 def test_typed_html_stays_text(page: Page) -> None:
@@ -347,10 +251,15 @@ def test_an_emergency_interrupts_with_its_heading_and_a_phone_link(page: Page) -
 def test_the_plan_prints_alone(page: Page) -> None:
     walk(page, is_screen("plan"))
     expect(page.locator(".plan h2").first).to_be_focused()
+    parts = page.locator(".entry.plan").evaluate_all("all => all.map(one => one.dataset.response)")
+    assert (parts[0], parts[-1]) == ("plan.recommendations", "plan.closing")
+    assert {"plan.flare", "plan.questions", "plan.later"} <= set(parts)
     say(page, "thank you")
     assert page.locator(".plan-items > li").count() > 0
     page.emulate_media(media="print")
     expect(page.locator(".plan-items")).to_be_visible()
+    for part in page.locator(".entry.plan").all():
+        expect(part).to_be_visible()
     for other in ("#step", "#say", "footer", "#open-help", ".entry.patient", ".entry.latest", ".intro"):
         for element in page.locator(other).all():
             expect(element).to_be_hidden()

@@ -338,15 +338,19 @@ def test_a_clinic_file_that_cannot_be_read_stops_the_start(tmp_path: Path, text:
 
 @pytest.fixture
 def rule_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The rules the engine loads, in a file that may be broken."""
-    from plateau.escalation import default_rules
+    """The clinic's own rule file, which may be broken."""
+    from plateau.content import clinic
+    from plateau.escalation import clinic_rules
 
     file = tmp_path / "rules.yml"
     file.write_text(rules.DEFAULT_FILE.read_text(encoding="utf-8"))
-    monkeypatch.setattr(rules.load_rules, "__defaults__", (file,))
-    default_rules.cache_clear()
+    monkeypatch.setenv("PLATEAU_CLINIC", written(tmp_path, {"rules": str(file)}))
+    for cached in (clinic, clinic_rules):
+        cached.cache_clear()
     yield file
-    default_rules.cache_clear()
+    monkeypatch.undo()
+    for cached in (clinic, clinic_rules):
+        cached.cache_clear()
 
 
 def test_a_broken_rule_file_stops_the_start(rule_file: Path, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def explained(record: dict[str, Any], rule: str) -> dict[str, Any]:
          {"mechanical_strong": HOLDS, "not improved": HOLDS}),
         ({"mechanical": ["locking"], "weeks_with_problem": 2}, "imaging.mechanical", "opens", {"nerve_long": FAILS}),
         ({"hep_days_prescribed": 5, "hep_days_done": 1, "effort": "too_easy"}, "dose.held", "opens",
-         {"not not_adherent": FAILS, "not no_load": HOLDS}),
+         {"not not_adherent": FAILS}),
         ({"tried": ["programme_change"]}, "surgeon.last_step", "opens",
          {"imaging_done": FAILS, "specialist_seen": FAILS, "not not_adherent": HOLDS}),
     ],

@@ -35,6 +35,7 @@ rules:
      recommend: surgical_consult, because: last_step, evidence: [], source: jack, reviewed: 2026-01-02}
 trend: {improved: progress == "much_better"}
 check_again: {default: 4, too_early: 2}
+load: {relative: pain_now >= 4}
 weeks_until: {adherence: 4, modality: {gate: trial_weeks, less: weeks_in_pt}}
 notes: [{id: barrier_time, to: improve_adherence, when: '"time" in hep_barriers'}]
 questions: [{id: how_long, when: true}]
@@ -61,10 +62,13 @@ def rule(raw: dict[str, Any], name: str = "adherence.low") -> dict[str, Any]:
         (lambda raw: raw["gates"].update(early_weeks={"value": 2}), "gate early_weeks", "stretched", "is missing"),
         (lambda raw: raw["gates"].update(progress=3), "gate progress", "name", "already the name"),
         (lambda raw: raw["gates"].update({"Bad Name": 3}), "gate Bad Name", "name", "small letters"),
-        (lambda raw: raw["trend"].update(soso="true"), "trend", "name", "allowed: unknown, worse"),
+        (lambda raw: raw["trend"].update(soso="true"), "trend", "name", "allowed: unknown, mixed"),
         (lambda raw: raw["check_again"].update(later=2), "check_again", "later", "is not a field"),
         (lambda raw: raw["check_again"].pop("default"), "check_again", "default", "is missing"),
         (lambda raw: raw["check_again"].update(too_early=0), "check_again", "too_early", "a whole number"),
+        (lambda raw: raw["load"].update(heavy="true"), "load", "name", "allowed: paced, protected"),
+        (lambda raw: raw["notes"][0].update(instead="yes"), "note barrier_time", "instead", "allowed: true, false"),
+        (lambda raw: raw["questions"][0].update(asks_for="tea"), "question how_long", "asks_for", "emergency_care"),
         (lambda raw: raw["weeks_until"].update(when=3), "weeks_until when", "name", "no text plan.until.when"),
         (lambda raw: raw["weeks_until"].update(load=0), "weeks_until load", "weeks", "a number above 0"),
         (lambda raw: raw["weeks_until"]["modality"].update(gate="six"), "weeks_until modality", "gate", "trial_weeks"),

@@ -233,7 +233,7 @@ async def test_a_beginning_that_cannot_be_taken(visitor: Any, beginning: Any, st
 
 
 def token(key: str = KEY, **changes: Any) -> str:
-    claims = {"sub": "MRN-0042", "aud": "plateau", "exp": time.time() + 60} | changes
+    claims = {"sub": "MRN-0042", "aud": "plateau", "exp": time.time() + 3600} | changes
     return jwt.encode({name: value for name, value in claims.items() if value is not None}, key, algorithm="HS256")
 
 
@@ -246,8 +246,9 @@ def token(key: str = KEY, **changes: Any) -> str:
         (token(aud="other"), False),
         (token(exp=None), False),
         (token(sub=None), False),
-        (jwt.encode({"sub": "MRN-0042", "aud": "plateau", "exp": time.time() + 60}, None, algorithm="none"), False),
+        (jwt.encode({"sub": "MRN-0042", "aud": "plateau", "exp": time.time() + 3600}, None, algorithm="none"), False),
     ],
+    ids=["sound", "another key", "too old", "for another", "without end", "without patient", "unsigned"],
 )
 def test_the_clinics_token_is_checked(signed: str, taken: bool) -> None:
     if taken:
@@ -298,3 +299,26 @@ async def test_what_does_not_fit_together_is_asked_about_before_the_plan(patient
     assert puzzled.asked == ["pain_worst"]
     await puzzled.send(answers={"pain_worst": 9})
     assert puzzled.turn["screen"]["kind"] == "review"
+
+
+@in_one_loop
+async def test_what_may_put_someone_in_danger_at_home_is_on_no_page(patient: New) -> None:
+    unsafe = await patient()
+    await walk(unsafe, FIRST)
+    await unsafe.send(text="my husband hits me sometimes")
+    assert "safety.abuse" in unsafe.heard
+    await walk(unsafe, FIRST)
+    assert {"id": "abuse", "tier": "same_day"}.items() <= unsafe.answers()["red_flags"][0].items()
+    assert unsafe.assessment()["tier"] == "same_day"
+    made = await handout(unsafe)
+    for name in ("plan", "summary", "fhir"):
+        response = await unsafe.call("GET", made[name], headers={})
+        page = response.text.lower()
+        if name == "fhir":
+            # Its code system lists every red flag there is; what counts is what the patient's answers hold.
+            entries = [entry["resource"] for entry in response.json()["entry"]]
+            own = ("QuestionnaireResponse", "Observation")
+            page = json.dumps([entry for entry in entries if entry["resourceType"] in own]).lower()
+        hints = "abuse|not safe|deserve|in private" + ("" if name == "fhir" else "|be seen today|same day")
+        assert not re.search(hints, page), name
+    assert "another kind of treatment" in (await unsafe.call("GET", made["plan"], headers={})).text.lower()
