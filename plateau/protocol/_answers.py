@@ -145,7 +145,12 @@ def _activities(question: Question, value: Any) -> list[dict[str, Any]]:
     items = _items(question.id, value, allowed)
     if not 1 <= len(items) <= ACTIVITIES_LIMIT:
         raise InvalidAnswer(question.id, value, allowed)
-    return [_activity(question, item, allowed) for item in items]
+    named: dict[str, dict[str, Any]] = {}
+    for item in items:
+        activity = _activity(question, item, allowed)
+        # The same activity twice could not be told apart at the next visit: the first counts.
+        named.setdefault(" ".join(activity["activity"].lower().split()), activity)
+    return list(named.values())
 
 
 def _activity(question: Question, item: Any, allowed: str) -> dict[str, Any]:

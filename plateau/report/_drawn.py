@@ -21,9 +21,10 @@ from ._pictures import (
     function_bars,
     pain_chart,
 )
-from ._visit import Visit, activities, given
+from ._visit import Visit, activities, given, shortened
 
 MOST_VISITS = 12
+MOST_WORDS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,10 @@ def _function(visits: Sequence[Visit], known: dict[str, Measure], words: Catalog
     if not now:
         return
     changes = psfs_changes(visits[-1].record, visits[-2].record) if len(visits) > 1 else {}
-    bars = [FunctionBar(name, score - changes[name] if name in changes else None, score) for name, score in now]
+    bars = [
+        FunctionBar(shortened(name, MOST_WORDS), score - changes[name] if name in changes else None, score)
+        for name, score in now
+    ]
     told = [
         words.get("report.numbers.chart.function_point", activity=bar.name, now=bar.now)
         if bar.first is None

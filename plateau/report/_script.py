@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from plateau.content import Catalog, dated
 from plateau.escalation import clinic_rules, psfs_changes
 
-from ._summary import shortened
-from ._visit import Visit, activities, chosen, given, listed
+from ._visit import Visit, activities, chosen, given, listed, shortened
 
 CHECKED_FIRST = ("emergency", "same_day", "within_days")
 MOST_QUESTIONS = 3

@@ -12,7 +12,7 @@ from plateau.protocol import NO_ANSWER, spoken, taken_back
 
 from ._drawn import Picture, pictures
 from ._measures import Measure, measures, percent
-from ._visit import Place, Visit, chosen, clipped, given
+from ._visit import Place, Visit, chosen, given, shortened
 
 # Answers that must not stand on a page that others may read (clinical dossier 4.3).
 PRIVATE = ("mental_health_crisis", "abuse", "overdose")
@@ -48,8 +48,6 @@ LIMITS = (
     _Limits(quote=3, activity=1, rules=3, questions=0, denied=False, measures=2, items=2, history=5),
     _Limits(quote=3, activity=1, rules=2, questions=0, denied=False, measures=2, items=1, history=3),
 )
-# A word that is longer than this many letters, on average, is cut as well: not every text has spaces.
-LETTERS = 12
 HISTORY = ("conditions", "medicines", "tried")
 STOPPING = ("emergency_care", "same_day_care")
 # A time's unit, from how many weeks it is used, and its weeks.
@@ -148,12 +146,6 @@ def summary_text(page: Summary) -> Iterator[str]:
         yield from (f"{label}: {text}" for label, text in section.lines)
     yield ""
     yield from (" | ".join(row) for row in ((page.columns, *page.rows) if page.rows else ()))
-
-
-def shortened(text: str, most: int) -> str:
-    """Return at most `most` words of a patient's text, or as many letters as such words have."""
-    short = clipped(text, most)
-    return short if len(short) <= most * LETTERS else f"{short[: most * LETTERS].removesuffix('…').rstrip()} …"
 
 
 def _signed(place: Place, words: Catalog) -> str:

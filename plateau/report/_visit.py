@@ -12,6 +12,8 @@ from plateau.escalation import Signature
 from plateau.protocol import NO_ANSWER
 
 Record = Mapping[str, Any]
+# A word that is longer than this many letters, on average, is cut as well: not every text has spaces.
+LETTERS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +87,9 @@ def clipped(text: str, most: int) -> str:
     """Return at most `most` words of a patient's text, on one line."""
     parts = text.split()
     return " ".join(parts) if len(parts) <= most else " ".join(parts[:most]) + " …"
+
+
+def shortened(text: str, most: int) -> str:
+    """Return at most `most` words of a patient's text, or as many letters as such words have."""
+    short = clipped(text, most)
+    return short if len(short) <= most * LETTERS else f"{short[: most * LETTERS].removesuffix('…').rstrip()} …"

@@ -570,7 +570,7 @@ def test_the_plan_is_said_with_its_reasons() -> None:
 def test_the_plan_says_no_empty_part(questions: Any, held_back: Any, parts: list[str]) -> None:
     advice = [{"id": "too_early", "text": "Wait.", "because": "It is early."}]
     plan = {"recommendations": advice, "questions_for_therapist": questions, "held_back": held_back}
-    plan |= {"primary": "too_early", "tier": "routine", "trend": "no_change", "check_again_weeks": 2}
+    plan |= {"primary": "too_early", "tier": "routine", "trend": "no_change", "check_again_weeks": 2, "load": "usual"}
     place = Place("Riverside", "555", WORDS.tree("safety.numbers.us"))
     visit = Visit(datetime.date(2026, 11, 28), {}, plan)
     said = list(spoken_plan(plan_page([visit], place, WORDS, drawn=False)))

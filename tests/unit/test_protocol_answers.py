@@ -31,6 +31,11 @@ ACCEPTED: list[tuple[str, Any, Any]] = [
     ("goal", "  walk the dog ", "walk the dog"),
     ("activities", [{"activity": "stairs", "score": 4}], [{"activity": "stairs", "score": 4}]),
     ("activities", [{"activity": " stairs "}], [{"activity": "stairs"}]),
+    (
+        "activities",
+        [{"activity": "Stairs", "score": 4}, {"activity": "stairs ", "score": 6}],
+        [{"activity": "Stairs", "score": 4}],
+    ),
 ]
 REJECTED: list[tuple[str, Any]] = [
     ("pain_now", 11),
