@@ -1,6 +1,7 @@
-"""Vignettes written by someone who had not seen the rules (own_vignettes.jsonl, in the format of ../shared/eval).
+"""Vignettes written by people who had not seen the rules, in the format of ../shared/eval.
 
-First sight: expected 127 of 136, safe 136. Rules were mended after reading the misses: later figures are not blind.
+own_vignettes.jsonl, first sight: expected 127 of 136, safe 136. Rules were mended after reading the misses.
+blind_vignettes.jsonl, first sight on the mended rules: expected 65 of 70, acceptable 69, safe 70; one rule mended since.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from plateau.escalation import assess
 from plateau.protocol import validate_record
 
 VIGNETTES: list[dict[str, Any]] = [
-    json.loads(line) for line in Path(__file__).with_name("own_vignettes.jsonl").read_text().splitlines()
+    json.loads(line)
+    for name in ("own_vignettes.jsonl", "blind_vignettes.jsonl")
+    for line in Path(__file__).with_name(name).read_text().splitlines()
 ]
 ROWS = {f"S{number}" for number in range(1, 16)} | {"neighbour"}
 # Targets of design section 6, on unseen vignettes.
