@@ -29,6 +29,8 @@ from plateau.protocol import (
     InvalidAnswer,
     Question,
     carried,
+    merge_flags,
+    offered,
     previous_question,
     red_flags,
     shown_again,
@@ -78,7 +80,26 @@ def welcome_back(dispatcher: CollectingDispatcher, answers: Mapping[str, Any]) -
     text = words.get(f"plan.said.{key}", day=previous["shown"], items=listed(words, items))
     dispatcher.utter_message(text=text, id=f"plan.said.{key}")
     stands = {name: value for name, value in carried(previous).items() if answers.get(name) is None}
-    return {**stands, "before": shown_again(previous), "previous": {**previous, "welcomed": True}}
+    known_now = {**stands, "before": shown_again(previous), "previous": {**previous, "welcomed": True}}
+    return known_now | _still_open(dispatcher, answers, previous)
+
+
+def _still_open(
+    dispatcher: CollectingDispatcher, answers: Mapping[str, Any], previous: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Say which red flags of the last visit nobody has settled; they stand until the patient settles them."""
+    flags = previous.get("flags") or []
+    if not flags:
+        return {}
+    words = texts()
+    names = words.tree("plan.evidence.red_flags.items")
+    said = listed(words, [names[flag["id"]] for flag in flags])
+    dispatcher.utter_message(text=words.get("plan.said.still_open", items=said), id="plan.said.still_open")
+    return {
+        "red_flags": merge_flags(flags, answers.get("red_flags") or ()),
+        "just_told": [flag["id"] for flag in flags],
+        "told_flags": [f"{flag['id']}:{flag['tier']}" for flag in flags],
+    }
 
 
 class Clarify(Action):  # type: ignore[misc]
@@ -150,7 +171,11 @@ def failed(dispatcher: CollectingDispatcher, tracker: Tracker, first: str | None
     elif failures > FAILED_READINGS_BEFORE_HELP:
         dispatcher.utter_message(response=_WAYS_OUT[question.required], buttons=ways_out(question))
     elif failures == FAILED_READINGS_BEFORE_HELP:
-        dispatcher.utter_message(response="utter_explain", notes=_examples(question), buttons=answer_buttons(question))
+        dispatcher.utter_message(
+            response="utter_explain",
+            notes=_examples(question, tracker.get_slot("previous")),
+            buttons=answer_buttons(question),
+        )
     elif first:
         dispatcher.utter_message(response=first)
     return [SlotSet("failed_readings", failures)]
@@ -160,11 +185,11 @@ def failed(dispatcher: CollectingDispatcher, tracker: Tracker, first: str | None
 _WAYS_OUT = {True: "utter_offer_person", False: "utter_offer_help"}
 
 
-def _examples(question: Question) -> str:
-    """Return how a question can be answered: by its own options, or by examples of its kind."""
+def _examples(question: Question, previous: Mapping[str, Any] | None) -> str:
+    """Return how a question can be answered: by the options it offers, or by examples of its kind."""
     words = texts()
     own = words.tree(f"questions.{question.id}").get("options", {})
-    titles = '", "'.join(own[value] for value in list(question.values)[:MOST_EXAMPLES])
+    titles = '", "'.join(own[value] for value in offered(question, previous)[:MOST_EXAMPLES])
     kind = "choice" if question.single else question.unit or question.kind
     return words.get(f"questions.examples.{kind}", options=titles)
 
@@ -291,7 +316,8 @@ class RestartInterview(Action):  # type: ignore[misc]
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: DomainDict) -> list[EventType]:
         dispatcher.utter_message(response="utter_restarted")
         answers = answers_of(tracker)
-        opened = [(name, None) for name in answers if name not in ("for_whom", "country", "consent", "red_flags")]
+        stays = ("for_whom", "country", "consent", "red_flags", "previous")
+        opened = [(name, None) for name in answers if name not in stays]
         forgotten = [(name, None) for name in ("last_asked", "failed_readings", "assessment", "before", "said")]
         kept = [flag for flag in red_flags(answers) if flag["state"] != "denied" or taken_back(flag)]
         return slots([*opened, *forgotten, ("red_flags", kept or None)])

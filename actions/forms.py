@@ -71,6 +71,7 @@ class SectionForm(FormValidationAction, ABC):  # type: ignore[misc]
                 once_more = _asked_once_more(name, value, tracker)
                 valid = _reopening(name, with_before(name, _valid(name, value), previous), tracker)
                 settled |= {name: None, "failed_readings": 1} if once_more else valid
+        settled |= _confirmed(settled, tracker)
         held = tracker.get_slot("said") or {}
         if (said := _said(held, {name for name in settled if name in QUESTIONS}, typed)) != held:
             settled["said"] = said
@@ -93,6 +94,13 @@ def _reopening(name: str, value: Any, tracker: Tracker) -> dict[str, Any]:
     if not QUESTIONS[name].reopens or value not in QUESTIONS:
         return {name: value}
     return {name: None, value: None, "before": {value: tracker.get_slot(value)}, "last_asked": None}
+
+
+def _confirmed(settled: Mapping[str, Any], tracker: Tracker) -> dict[str, Any]:
+    """Return "both" for a contradiction whose answer was asked again and given again: it is meant so."""
+    before = tracker.get_slot("before") or {}
+    same = {name for name, value in settled.items() if value is not None and before.get(name) == value}
+    return {question.id: "both" for question in QUESTIONS.values() if question.reopens and same & set(question.values)}
 
 
 def _said(held: Mapping[str, str], told: set[str], typed: str | None) -> dict[str, str]:

@@ -15,7 +15,7 @@ from actions._state import answers_of, numbers, texts
 from plateau.content import clinic
 from plateau.escalation import assess, clinic_rules, since
 from plateau.protocol import record_of
-from plateau.report import Place, PlanPage, Visit, plan_page
+from plateau.report import PlanPage, Visit, place_of, plan_page
 
 
 class MakePlan(Action):  # type: ignore[misc]
@@ -42,18 +42,17 @@ def assessed(tracker: Tracker) -> dict[str, Any]:
         words=texts(),
         numbers=numbers(tracker),
         said=tracker.get_slot("said"),
-        today=datetime.date.today(),
+        today=clinic().today(),
     ).to_dict()
 
 
 def _page(tracker: Tracker, assessment: Mapping[str, Any]) -> PlanPage:
     answers, here = answers_of(tracker), clinic()
     previous = answers.get("previous")
-    visits = [Visit(datetime.date.today(), record_of(answers), assessment)]
+    visits = [Visit(here.today(), record_of(answers), assessment)]
     if previous:
         visits.insert(0, Visit(datetime.date.fromisoformat(previous["day"]), record_of(previous["answers"]), {}))
-    place = Place(here.name, here.phone, numbers(tracker), here.booking_link, here.services)
-    return plan_page(visits, place, texts(), drawn=False)
+    return plan_page(visits, place_of(here, tracker.get_slot("country"), None), texts(), in_chat=True)
 
 
 def spoken_plan(page: PlanPage) -> Iterator[dict[str, Any]]:

@@ -75,7 +75,7 @@ def pages(words: Catalog) -> Iterator[tuple[str, Record, list[str]]]:
         record = validate_record(record)
         place = Place("Riverside Physical Therapy", "+1 555 0100", words.tree("safety.numbers.us"))
         visit = Visit(DAY, record, assess(record, words=words, numbers=place.numbers, today=DAY).to_dict())
-        yield name, record, list(plain_text(plan_page([visit], place, words, drawn=False)))
+        yield name, record, list(plain_text(plan_page([visit], place, words)))
 
 
 def records() -> Iterator[tuple[str, Record]]:

@@ -463,7 +463,9 @@ function keepPart() {
 
 function keptLinks() {
   const tab = { target: "_blank", rel: "noopener" };
-  const links = [["plan", tab], ["plan_pdf", { download: true }], ["calendar", {}], ["summary", tab]];
+  // Where help comes first, there is nothing to put in a calendar.
+  const links = [["plan", tab], ["plan_pdf", { download: true }], ["calendar", {}], ["summary", tab]]
+    .filter(([name]) => handout[name]);
   return [
     h("ul", { class: "kept" }, links.map(([name, attributes]) => h("li", {},
       h("a", { class: "button", id: `kept-${name}`, href: handout[name], ...attributes },

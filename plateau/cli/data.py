@@ -17,7 +17,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for name, text, act in (
         ("report", "print the summary of a stored re-evaluation", _report),
         ("export", "print everything stored of a conversation as JSON", _export),
-        ("erase", "delete everything stored of a conversation", _erase),
+        ("erase", "delete everything stored of a conversation's patient", _erase),
     ):
         parser = subparsers.add_parser(name, help=text)
         parser.add_argument("id", metavar="ID", help="the conversation's id")
@@ -86,29 +86,18 @@ def _export(repository: Repository, conversation: str) -> str | None:
 
 
 def _fhir(repository: Repository, conversation: str) -> str | None:
-    from plateau.content import catalog
-    from plateau.protocol import record_of
-    from plateau.report import bundle
+    from plateau.content import clinic_words
+    from plateau.server._visits import bundle_of, visits_until
 
     latest = repository.reevaluation(conversation)
     runs = range(latest.run if latest else 0, 0, -1)
     row = next((row for run in runs if (row := repository.reevaluation(conversation, run)) and row.finished_at), None)
-    if row is None or row.finished_at is None or row.assessment is None:
+    visits = visits_until(repository, row) if row else []
+    if row is None or not visits:
         return None
-    visits = repository.history(row.patient_id) if row.patient_id else []
-    before = next((visit for visit in visits if visit.finished_at and visit.finished_at < row.finished_at), None)
-    exported = bundle(
-        record_of(row.answers),
-        id=row.patient_id or conversation,
-        at=row.finished_at,
-        words=catalog(),
-        visit_id=f"{conversation}/{row.run}",
-        tier=row.assessment["tier"],
-        previous=record_of(before.answers) if before else None,
-    )
-    return json.dumps(exported, ensure_ascii=False, indent=1)
+    return json.dumps(bundle_of(row, visits, clinic_words()), ensure_ascii=False, indent=1)
 
 
 def _erase(repository: Repository, conversation: str) -> str | None:
-    counts = repository.forget(conversation)
+    counts = repository.forget_patient_of(conversation)
     return json.dumps(counts) if any(counts.values()) else None

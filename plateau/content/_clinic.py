@@ -7,10 +7,12 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 import jsonschema
 import yaml
@@ -22,7 +24,11 @@ SCHEMA = json.loads((Path(__file__).parent / "clinic.schema.json").read_text(enc
 
 # Of the text that asks for consent (questions.yml); raised whenever its meaning changes.
 CONSENT_VERSION = "1"
-_THERAPIST = re.compile(r"\btherapist(s?)\b", re.IGNORECASE)
+# With the article, which the clinic's word may change, and "physical", which it replaces as well.
+_THERAPIST = re.compile(r"\b(?:(an?) )?(?:physical )?therapist(s?)\b", re.IGNORECASE)
+_VOWELS = "aeio"
+# Not texts but their sources, and the words by which an FAQ is found.
+_AS_WRITTEN = ("source", "match")
 
 
 class SettingError(ValueError):
@@ -39,6 +45,7 @@ class Clinic:
     booking_link: str | None = None
     keep_before_consent_minutes: int = 15
     keep_days: int = 730
+    time_zone: str = "UTC"
     link_hours: int = 72
     code_days: int = 180
     therapist: Mapping[str, str] | None = None
@@ -54,12 +61,20 @@ class Clinic:
         own = self.texts.get("consent")
         return CONSENT_VERSION if own is None else f"{CONSENT_VERSION}-{sha256(own.encode()).hexdigest()[:12]}"
 
+    def today(self) -> date:
+        """Return the day it is at the clinic."""
+        return self.day_of(datetime.now(UTC))
+
+    def day_of(self, moment: datetime) -> date:
+        """Return the day at the clinic of an aware moment."""
+        return moment.astimezone(ZoneInfo(self.time_zone)).date()
+
     def worded(self, text: str) -> str:
         """Return one of Plateau's texts with the clinic's word for a therapist."""
         if self.therapist is None:
             return text
         own = self.therapist
-        return _THERAPIST.sub(lambda found: _like(found[0], own["many" if found[1] else "one"]), text)
+        return _THERAPIST.sub(lambda found: _instead(found, own), text)
 
     def numbers_for(self, country: str | None) -> dict[str, str]:
         """Return the emergency, crisis and advice numbers to show in `country`, the default one where it is unknown."""
@@ -70,7 +85,7 @@ class Clinic:
 
 @cache
 def clinic_words() -> Catalog:
-    """Return the texts as this clinic says them: its word for a therapist, its own consent and privacy texts."""
+    """Return the texts as this clinic says them: its word for a therapist, its own text for consent."""
     here, plain = clinic(), catalog()
     own = _each(plain.texts, here.worded)
     if consent := here.texts.get("consent"):
@@ -81,14 +96,16 @@ def clinic_words() -> Catalog:
 
 def _each(node: Any, change: Callable[[str], str]) -> Any:
     if isinstance(node, Mapping):
-        return {key: _each(value, change) for key, value in node.items()}
+        return {key: value if key in _AS_WRITTEN else _each(value, change) for key, value in node.items()}
     if isinstance(node, list):
         return [_each(item, change) for item in node]
     return change(node) if isinstance(node, str) else node
 
 
-def _like(found: str, word: str) -> str:
-    return word[0].upper() + word[1:] if found[0].isupper() else word
+def _instead(found: re.Match[str], own: Mapping[str, str]) -> str:
+    word = own["many" if found[2] else "one"]
+    said = f"{'an' if word[0] in _VOWELS else 'a'} {word}" if found[1] else word
+    return said[0].upper() + said[1:] if found[0][0].isupper() else said
 
 
 @cache
@@ -102,6 +119,9 @@ def clinic(path: str | None = None) -> Clinic:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingError(f"{file} is not valid YAML: {error}") from None
     check(raw, str(file))
+    zone = raw.get("time_zone", "UTC")
+    if zone not in available_timezones():
+        raise SettingError(f"{file}: time_zone: {zone!r} is not known; allowed: an IANA name such as America/New_York")
     return Clinic(**raw)
 
 

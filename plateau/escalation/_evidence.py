@@ -27,6 +27,11 @@ def sentence(texts: Catalog, name: str, facts: Mapping[str, Any]) -> str | None:
     value = facts.get(entry.get("fact", name))
     if _absent(value):
         return None
+    if "again" in entry and facts["returning"]:
+        # Who comes back was asked against the last visit.
+        return texts.get(f"plan.evidence.{name}.again.{value}")
+    if "few" in entry and isinstance(value, int | float) and value < 1:
+        return texts.get(f"plan.evidence.{name}.few")
     if "items" in entry:
         return _listed(texts, name, entry["items"], value)
     if "months" in entry and isinstance(value, int | float) and value >= MONTHS_FROM:

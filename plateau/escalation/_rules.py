@@ -49,7 +49,7 @@ MEASURE_GATES = ("nprs_mid", "nprs_floor", "psfs_mid", "psfs_one_mid")
 TRENDS = ("unknown", "mixed", "worse", "improved", "small_gain", "plateau", "no_change")
 
 # How the body may be loaded; the last where no other holds.
-LOADS = ("paced", "protected", "relative", "usual")
+LOADS = ("paced", "protected", "easing", "relative", "usual")
 
 _SECTIONS = (
     "version",
@@ -366,7 +366,8 @@ class _Loader:
                 value = value["value"]
             gates[name] = self._positive(f"gate {name}", "value", value)
         for name, value in self.own_gates.items():
-            self._one_of("time_gates of clinic.yml", "name", name, list(gates))
+            timed = [gate for gate in gates if gate.endswith(("_weeks", "_visits"))]
+            self._one_of("time_gates of clinic.yml", "name", name, timed)
             gates[name] = self._positive("time_gates of clinic.yml", name, value)
         for name in MEASURE_GATES:
             if name not in gates:

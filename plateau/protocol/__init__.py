@@ -1,6 +1,6 @@
 """The re-evaluation as a protocol: which question comes next and which answers it takes. No Rasa, no spaCy."""
 
-from ._answers import InvalidAnswer, InvalidRecord, validate, validate_flag, validate_record
+from ._answers import STATES, InvalidAnswer, InvalidRecord, validate, validate_flag, validate_record
 from ._conditions import Condition, ConditionError, Conditions, FactType
 from ._flow import (
     ADHERENT,
@@ -59,6 +59,7 @@ __all__ = [
     "Question",
     "RED_FLAGS",
     "SECTIONS",
+    "STATES",
     "STOPPING_TEXTS",
     "Screen",
     "TIERS",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._answers import validate_flag
-from ._over_time import agreed
+from ._over_time import agreed, carried
 from ._questions import CONDITIONS, NO_ANSWER, QUESTIONS, RED_FLAGS, SECTIONS, TIERS, Tier
 
 Answers = Mapping[str, Any]
@@ -179,7 +179,10 @@ def previous_question(answers: Answers, current: str | None) -> str | None:
     """Return the last question answered before `current` that may be asked again, or None at the very start."""
     names = applicable(answers)
     before = names[: names.index(current)] if current in names else names
-    return next((name for name in reversed(before) if not is_open(answers, name) and name != "consent"), None)
+    # What stands from the last visit was not asked before; in the review it can be changed.
+    previous = answers.get("previous")
+    stood = {"consent", *(carried(previous) if previous else ())}
+    return next((name for name in reversed(before) if not is_open(answers, name) and name not in stood), None)
 
 
 def screen(answers: Answers, current: str) -> Screen:

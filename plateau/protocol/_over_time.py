@@ -1,7 +1,7 @@
 """Someone who comes back: what still stands of the last visit's answers, and what is shown when it is asked again.
 
 `previous` describes that visit: "day" (ISO), "shown" (the day written out), "weeks" (since then), "answers" (as
-they were given) and "advised" (recommendation ids).
+they were given), "advised" (recommendation ids) and "flags" (red flags that nobody has settled since).
 """
 
 from __future__ import annotations
@@ -54,11 +54,14 @@ def agreed(previous: Previous | None) -> bool:
 def _stands(question: Question, value: Any) -> bool:
     if value is None or value in NO_ANSWER or not question.carry or question.carry == "shown":
         return False
+    if question.carry == "grow":
+        # "No operation" may have changed since; only a time goes on by itself.
+        return isinstance(value, int | float)
     return value in question.carry if isinstance(question.carry, tuple) else True
 
 
 def _grown(name: str, value: Any, previous: Previous) -> Any:
-    if QUESTIONS[name].carry == "grow" and isinstance(value, int | float):
+    if QUESTIONS[name].carry == "grow":
         return min(value + previous["weeks"], QUESTIONS[name].maximum)
     return value
 

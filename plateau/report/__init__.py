@@ -2,17 +2,19 @@
 
 from ._fhir import bundle, code_system, questionnaire
 from ._page import Action, PlanPage, plain_text, plan_page
-from ._render import STYLE, Links, calendar, gone_html, plan_html, plan_pdf, summary_html, summary_pdf
+from ._render import STYLE, Links, calendar, notice_html, plan_html, plan_pdf, summary_html, summary_pdf
 from ._script import Script
 from ._summary import PRIVATE, Summary, summary, summary_text
-from ._visit import Place, Visit, listed, place_of
+from ._visit import DAYS_A_WEEK, STOPPING, Place, Visit, listed, place_of
 
 __all__ = [
     "Action",
+    "DAYS_A_WEEK",
     "Links",
     "PRIVATE",
     "Place",
     "PlanPage",
+    "STOPPING",
     "STYLE",
     "Script",
     "Summary",
@@ -20,7 +22,7 @@ __all__ = [
     "bundle",
     "calendar",
     "code_system",
-    "gone_html",
+    "notice_html",
     "listed",
     "place_of",
     "plain_text",

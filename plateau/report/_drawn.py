@@ -128,9 +128,9 @@ def _hep(visit: Visit, words: Catalog) -> Iterator[Picture]:
     if share is None or not prescribed:
         return
     text = words.tree("report.numbers")
-    said = words.get(
-        "report.numbers.adherence_value", done=f"{done:g}", prescribed=f"{prescribed:g}", percent=f"{share:.0f}"
-    )
+    key = "more" if done > prescribed else "share"
+    days = {"done": f"{done:g}", "prescribed": f"{prescribed:g}", "percent": f"{share:.0f}"}
+    said = words.get(f"report.numbers.done.{key}", **days)
     labels = AdherenceLabels(title=text["adherence"], desc=said, beside=said)
     yield Picture("adherence", text["adherence"], adherence_bar(done, prescribed, labels=labels), said)
 

@@ -14,8 +14,7 @@ from typing import Any
 
 from plateau.content import Catalog
 from plateau.escalation import assess, psfs_changes
-from plateau.protocol import NO_ANSWER, QUESTIONS, RED_FLAGS, TIERS, Question, Tier, adherence, validate_record
-from plateau.protocol._answers import STATES
+from plateau.protocol import NO_ANSWER, QUESTIONS, RED_FLAGS, STATES, TIERS, Question, Tier, adherence, validate_record
 
 Resource = dict[str, Any]
 

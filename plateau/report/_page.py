@@ -11,15 +11,14 @@ from plateau.content import Catalog, dated
 from ._drawn import Picture, pictures
 from ._script import Script, script
 from ._summary import PRIVATE
-from ._visit import Place, Visit, listed
+from ._visit import STOPPING, URGENT, Place, Visit, listed
 
 MOST_ACTIONS = 3
 BARRIER = "barrier_"
+# Barrier plans have a part of their own.
+BARRIERS = (BARRIER,)
 # A note that may put someone in danger on a page that others may read; it is said in the chat.
-UNWRITTEN = ("abuse",)
-# Advice after which nothing but help matters.
-STOPPING = ("emergency_care", "same_day_care")
-URGENT = ("emergency", "same_day", "within_days")
+UNWRITTEN = ("abuse", "crisis")
 URGENT_ADVICE = (*STOPPING, "see_clinician_soon")
 # Reasons that speak of a red flag named before them.
 SETTLED = ("checked", "taken_back")
@@ -59,14 +58,14 @@ class PlanPage:
     glossary: tuple[str, ...]
 
 
-def plan_page(visits: Sequence[Visit], place: Place, words: Catalog, *, drawn: bool = True) -> PlanPage:
+def plan_page(visits: Sequence[Visit], place: Place, words: Catalog, *, in_chat: bool = False) -> PlanPage:
     """Return the plan of the latest of `visits`, which stand oldest first and are all one patient's.
 
-    Without `drawn` it has no pictures, for a channel that cannot show them.
+    `in_chat` is for the patient's eyes alone: without pictures, and with what must not stand on a page others may read.
     """
     visit, earlier = visits[-1], visits[-2] if len(visits) > 1 else None
     stopping = visit.assessment["primary"] in STOPPING
-    actions, also = _actions(visit, place, words)
+    actions, also = _actions(visit, place, words, in_chat=in_chat)
     page = words.tree("report")
     made = PlanPage(
         made=dated(words, visit.day),
@@ -82,7 +81,7 @@ def plan_page(visits: Sequence[Visit], place: Place, words: Catalog, *, drawn: b
         soon=words.get("report.help.soon", **place.numbers),
         soon_signs=tuple(page["help"]["soon_signs"]),
         check=check_again(visit, words),
-        pictures=pictures(visits, words) if drawn and not stopping else (),
+        pictures=() if in_chat or stopping else pictures(visits, words),
         glossary=(),
     )
     return _explained(made, words)
@@ -112,7 +111,9 @@ def plain_text(page: PlanPage) -> Iterator[str]:
             yield from (label, *lines)
 
 
-def _actions(visit: Visit, place: Place, words: Catalog) -> tuple[tuple[Action, ...], tuple[str, ...]]:
+def _actions(
+    visit: Visit, place: Place, words: Catalog, *, in_chat: bool
+) -> tuple[tuple[Action, ...], tuple[str, ...]]:
     """Return the first three pieces of advice, and the titles of the others.
 
     The talk with the therapist has a part of the page of its own; it is an action only where it leads.
@@ -120,7 +121,12 @@ def _actions(visit: Visit, place: Place, words: Catalog) -> tuple[tuple[Action, 
     advice = visit.assessment["recommendations"]
     items = [item for item in advice if item["id"] != TALK or item is advice[0] or len(advice) <= MOST_ACTIONS]
     made = tuple(
-        Action(item["id"], _title(item["id"], words), _text(item, place, words), _because(item, visit, words))
+        Action(
+            item["id"],
+            _title(item["id"], words),
+            _text(item, place, words, BARRIERS if in_chat else (*BARRIERS, *UNWRITTEN)),
+            item["because"] if in_chat else _because(item, visit, words),
+        )
         for item in items[:MOST_ACTIONS]
     )
     return made, tuple(_title(item["id"], words) for item in items[MOST_ACTIONS:])
@@ -130,12 +136,12 @@ def _title(recommendation: str, words: Catalog) -> str:
     return words.get(f"plan.recommendations.{recommendation}.title")
 
 
-def _text(item: Mapping[str, object], place: Place, words: Catalog) -> str:
-    """Return an advice's text without its barrier plans, which have their own part, and what must not be written."""
+def _text(item: Mapping[str, object], place: Place, words: Catalog, left_out: tuple[str, ...]) -> str:
+    """Return an advice's text without the notes `left_out` (ids, or how they begin)."""
     text = str(item["text"])
     notes = item.get("notes")
     for note in notes if isinstance(notes, list | tuple) else ():
-        if note.startswith(BARRIER) or note in UNWRITTEN:
+        if note.startswith(left_out):
             text = text.replace(words.get(f"plan.notes.{note}", **place.numbers), "")
     return " ".join([*text.split(), *_offered(item, place, words)])
 

@@ -21,6 +21,7 @@ from ._page import PlanPage
 from ._summary import Summary
 from ._visit import Place, Visit
 
+_EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\ufe0f\u200d]+")
 TEMPLATES = Path(__file__).parent / "templates"
 STYLE = TEMPLATES / "report.css"
 # What no page can show: control characters and halves of a character, which JSON lets through.
@@ -49,12 +50,10 @@ def summary_html(page: Summary, place: Place, words: Catalog, links: Links) -> s
     return UNSOUND.sub("", made)
 
 
-def gone_html(words: Catalog, style: str) -> str:
-    """Return the page that stands where a link has ended."""
-    text, gone = words.tree("report.page"), words.tree("report.gone")
-    return (
-        _environment().get_template("gone.html.j2").render(text=text, gone=gone, style=style, language=words.language)
-    )
+def notice_html(name: str, words: Catalog, style: str) -> str:
+    """Return the page that stands where no plan can: gone (the link has ended) or busy (too many requests)."""
+    template = _environment().get_template("notice.html.j2")
+    return template.render(notice=words.tree(f"report.{name}"), style=style, language=words.language)
 
 
 def plan_pdf(page: PlanPage, place: Place, words: Catalog) -> bytes:
@@ -123,7 +122,8 @@ def _pdf(template: str, data: Mapping[str, Any]) -> bytes:
     made: bytes = typst.compile(
         str(TEMPLATES / template),
         root=str(TEMPLATES),
-        sys_inputs={"data": json.dumps(_sound(data))},
+        # The fonts inside have no pictures: an emoji would be a crossed box.
+        sys_inputs={"data": _EMOJI.sub("", json.dumps(_sound(data), ensure_ascii=False))},
         ignore_system_fonts=True,
     )
     return made

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from plateau.content import Catalog, dated
 from plateau.escalation import clinic_rules, psfs_changes
 
-from ._visit import Visit, activities, chosen, given, listed, shortened
+from ._visit import URGENT, Visit, activities, chosen, given, listed, shortened
 
-CHECKED_FIRST = ("emergency", "same_day", "within_days")
 MOST_QUESTIONS = 3
 MOST_WORDS = 40
 MOST_ACTIVITY = 12
@@ -75,7 +74,7 @@ CHRONIC_WEEKS = 12
 def _opening(visit: Visit) -> str:
     assessment = visit.assessment
     advised = [item["id"] for item in assessment["recommendations"]]
-    if assessment["tier"] in CHECKED_FIRST:
+    if assessment["tier"] in URGENT:
         return "checked_first"
     if assessment["trend"] == "improved":
         return "stopped" if "keep_gains" in assessment["recommendations"][0].get("notes", ()) else "improved"
@@ -83,8 +82,8 @@ def _opening(visit: Visit) -> str:
         return "flare"
     if assessment["trend"] == "worse":
         return "worse"
-    if given(visit.record, "effort") == "too_easy" and assessment["load"] != "usual":
-        return "easy"
+    if assessment["load"] in ("protected", "paced"):
+        return "pace"
     return OPENINGS.get(assessment["primary"], "default")
 
 

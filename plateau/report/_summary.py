@@ -12,7 +12,7 @@ from plateau.protocol import NO_ANSWER, spoken, taken_back
 
 from ._drawn import Picture, pictures
 from ._measures import Measure, measures, percent
-from ._visit import Place, Visit, chosen, given, shortened
+from ._visit import DAYS_A_WEEK, STOPPING, Place, Visit, chosen, given, shortened
 
 # Answers that must not stand on a page that others may read (clinical dossier 4.3).
 PRIVATE = ("mental_health_crisis", "abuse", "overdose")
@@ -49,7 +49,6 @@ LIMITS = (
     _Limits(quote=3, activity=1, rules=2, questions=0, denied=False, measures=2, items=1, history=3),
 )
 HISTORY = ("conditions", "medicines", "tried")
-STOPPING = ("emergency_care", "same_day_care")
 # A time's unit, from how many weeks it is used, and its weeks.
 SPANS = (("years", 104, 52.18), ("months", 27, 4.345), ("weeks", 0, 1))
 SHORT_WEEKS = 4
@@ -292,7 +291,7 @@ class _Told:
             for name in list(self.visit.followed or ())[: self.limits.rules]
             if self.words.has(f"plan.recommendations.{name}")
         ]
-        weeks = round((self.visit.day - self.earlier.day).days / 7)
+        weeks = round((self.visit.day - self.earlier.day).days / DAYS_A_WEEK)
         none = self.words.get("summary.not_asked" if self.visit.followed is None else "summary.tiers.none")
         return self.words.get("summary.since", weeks=weeks, followed="; ".join(followed) or none)
 

@@ -12,6 +12,10 @@ from plateau.escalation import Signature
 from plateau.protocol import NO_ANSWER
 
 Record = Mapping[str, Any]
+# Advice after which nothing but help matters, and the tiers that come before everything else.
+STOPPING = ("emergency_care", "same_day_care")
+URGENT = ("emergency", "same_day", "within_days")
+DAYS_A_WEEK = 7
 # A word that is longer than this many letters, on average, is cut as well: not every text has spaces.
 LETTERS = 12
 

@@ -20,9 +20,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from plateau.content import catalog, clinic, clinic_words
-from plateau.escalation import clinic_rules
-from plateau.report import STYLE, gone_html
-from plateau.server._codes import BadCode, clinic_patient
+from plateau.escalation import clinic_rules, signed
+from plateau.report import STYLE, notice_html
+from plateau.server._codes import BadCode, checked_key, clinic_patient
 from plateau.server._handouts import STYLE_PATH, Handouts, NoPlan, Opened
 from plateau.server._incoming import BadRequest, Beginning, read, read_beginning
 from plateau.server._limits import BODY_BYTES, Rate
@@ -69,7 +69,8 @@ class Gateway:
         self.turns = Turns(self.database, self.clinic, self.words, self.net)
         self.secret = settings.secret or kept_secret(Path(settings.data))
         self.sessions = Sessions(self.secret)
-        self.handouts = Handouts(self.database, self.clinic, self.words, self.secret)
+        self.clinic_key = checked_key(settings.clinic_key)
+        self.handouts = Handouts(self.database, self.clinic, self.words, self.secret, signed())
         self.turn_rate = Rate(settings.turns_per_minute, burst=settings.turns_per_minute)
         self.page_rate = Rate(settings.turns_per_minute, burst=settings.turns_per_minute)
         self.session_rate = Rate(settings.sessions_per_minute, burst=settings.sessions_per_minute)
@@ -127,7 +128,8 @@ class Gateway:
         if form == "pdf":
             return _file(await run_in_threadpool(self.handouts.plan_pdf, opened), "application/pdf", "plan.pdf")
         if form == "calendar":
-            return _file(self.handouts.plan_calendar(opened), "text/calendar", "check-again.ics")
+            body = await run_in_threadpool(self.handouts.plan_calendar, opened)
+            return _file(body, "text/calendar", "check-again.ics")
         return HTMLResponse(await run_in_threadpool(self.handouts.plan_page, opened, link))
 
     async def summary(self, request: Request) -> Response:
@@ -137,7 +139,7 @@ class Gateway:
         if form == "pdf":
             return _file(await run_in_threadpool(self.handouts.summary_pdf, opened), "application/pdf", "summary.pdf")
         if form == "fhir":
-            return JSONResponse(self.handouts.fhir(opened), media_type="application/fhir+json")
+            return JSONResponse(await run_in_threadpool(self.handouts.fhir, opened), media_type="application/fhir+json")
         return HTMLResponse(await run_in_threadpool(self.handouts.summary_page, opened, link))
 
     async def report_style(self, request: Request) -> Response:
@@ -153,7 +155,7 @@ class Gateway:
         if beginning.code is not None:
             return await self.handouts.patient(beginning.code)
         if beginning.patient is not None:
-            return clinic_patient(beginning.patient, self.settings.clinic_key, self.secret)
+            return clinic_patient(beginning.patient, self.clinic_key, self.secret)
         return None
 
     async def page_words(self, request: Request) -> Response:
@@ -311,11 +313,11 @@ async def _bad_code(request: Request, error: Exception) -> Response:
 async def _no_plan(request: Request, error: Exception) -> Response:
     if request.url.path.startswith("/api/"):
         return _error(404, "no_plan", "There is no plan yet.")
-    return HTMLResponse(gone_html(clinic_words(), STYLE_PATH), 404)
+    return HTMLResponse(notice_html("gone", clinic_words(), STYLE_PATH), 404)
 
 
 async def _too_many(request: Request, error: Exception) -> Response:
-    return _error(429, "too_many", "Too many requests from this address. Please wait a minute.")
+    return HTMLResponse(notice_html("busy", clinic_words(), STYLE_PATH), 429)
 
 
 async def _not_saved(request: Request, error: Exception) -> Response:

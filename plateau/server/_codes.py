@@ -9,6 +9,8 @@ import secrets
 
 import jwt
 
+from plateau.content import SettingError
+
 # Crockford's base 32: no letter that is taken for a digit. Twelve of them are 60 bits.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CODE_LENGTH, GROUP = 12, 4
@@ -55,6 +57,16 @@ def clinic_patient(token: str, key: str | None, secret: str) -> str:
         claims = jwt.decode(
             token, key, algorithms=[ALGORITHM], audience=AUDIENCE, options={"require": ["sub", "exp", "aud"]}
         )
-    except jwt.InvalidTokenError:
+    except (jwt.InvalidTokenError, UnicodeError):
         raise BadCode from None
+    if not str(claims["sub"]).strip():
+        # Every patient without a number would be the same one.
+        raise BadCode
     return f"clinic-{digest(secret, 'patient', str(claims['sub']))}"
+
+
+def checked_key(key: str | None) -> str | None:
+    """Return the clinic's key; raises SettingError for one that can be guessed."""
+    if key is not None and len(key.encode()) < LEAST_KEY:
+        raise SettingError(f"PLATEAU_CLINIC_KEY: has {len(key.encode())} bytes; allowed: at least {LEAST_KEY}")
+    return key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,13 +10,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from plateau.content import Catalog, Clinic, dated
-from plateau.escalation import signed
+from plateau.escalation import Signature
 from plateau.report import (
     PRIVATE,
+    STOPPING,
     Links,
     Place,
     Visit,
-    bundle,
     calendar,
     place_of,
     plan_html,
@@ -25,10 +26,10 @@ from plateau.report import (
     summary_html,
     summary_pdf,
 )
-from plateau.store import Database, Repository
+from plateau.store import Database, ReevaluationRow, Repository
 
 from ._codes import BadCode, digest, new_code, new_link, plain_code
-from ._visits import visits_until, without
+from ._visits import bundle_of, visits_until
 
 STYLE_PATH = "/report.css"
 PLAN, SUMMARY = "plan", "summary"
@@ -45,40 +46,45 @@ class Opened:
     visits: list[Visit]
     place: Place
     until: datetime
-    conversation: str
-    run: int
+    row: ReevaluationRow
 
 
 class Handouts:
     """Makes and opens links and codes with one secret."""
 
-    def __init__(self, database: Database, clinic: Clinic, words: Catalog, secret: str) -> None:
+    def __init__(
+        self, database: Database, clinic: Clinic, words: Catalog, secret: str, signed: Signature | None
+    ) -> None:
         self._database, self._clinic, self._words, self._secret = database, clinic, words, secret
+        self._signed = signed
 
     async def make(self, conversation: str) -> dict[str, Any]:
         """Return new links to the pages of a conversation's latest plan, and a new code to come back; raises NoPlan."""
         plan, summary, code = new_link(), new_link(), new_code()
         now = datetime.now(UTC)
-        until = now + timedelta(hours=self._clinic.link_hours)
-        code_until = now + timedelta(days=self._clinic.code_days)
+        # Nothing is promised for longer than it is kept.
+        kept = now + timedelta(days=self._clinic.keep_days)
+        until = min(kept, now + timedelta(hours=self._clinic.link_hours))
+        code_until = min(kept, now + timedelta(days=self._clinic.code_days))
 
-        def work(session: Session) -> bool:
+        def work(session: Session) -> Mapping[str, Any] | None:
             repository = Repository(session)
             row = repository.reevaluation(conversation)
             if row is None or row.assessment is None:
-                return False
+                return None
             for kind, link in ((PLAN, plan), (SUMMARY, summary)):
                 repository.save_link(conversation, row.run, kind, digest(self._secret, kind, link), until)
             if row.patient_id:
                 repository.save_code(row.patient_id, digest(self._secret, "code", plain_code(code)), code_until)
-            return True
+            return row.assessment
 
-        if not await self._database.run(work):
+        assessment = await self._database.run(work)
+        if assessment is None:
             raise NoPlan
         return {
             "plan": f"/plan/{plan}",
             "plan_pdf": f"/plan/{plan}/pdf",
-            "calendar": f"/plan/{plan}/calendar",
+            "calendar": f"/plan/{plan}/calendar" if assessment["primary"] not in STOPPING else None,
             "summary": f"/summary/{summary}",
             "summary_pdf": f"/summary/{summary}/pdf",
             "fhir": f"/summary/{summary}/fhir",
@@ -104,8 +110,8 @@ class Handouts:
             row = repository.reevaluation(found.conversation_id, found.run) if found and found.kind == kind else None
             if found is None or row is None or not (visits := visits_until(repository, row)):
                 return None
-            place = place_of(self._clinic, row.answers.get("country"), signed())
-            return Opened(visits, place, found.expires_at, found.conversation_id, found.run)
+            place = place_of(self._clinic, row.answers.get("country"), self._signed)
+            return Opened(visits, place, found.expires_at, row)
 
         opened = await self._database.read(work)
         if opened is None:
@@ -117,8 +123,8 @@ class Handouts:
         links = Links(
             style=STYLE_PATH,
             pdf=f"/plan/{link}/pdf",
-            calendar=f"/plan/{link}/calendar",
-            until=dated(self._words, opened.until.date()),
+            calendar=f"/plan/{link}/calendar" if opened.visits[-1].assessment["primary"] not in STOPPING else None,
+            until=dated(self._words, self._clinic.day_of(opened.until)),
         )
         page = plan_page(opened.visits, opened.place, self._words)
         return plan_html(page, opened.place, self._words, links)
@@ -128,10 +134,12 @@ class Handouts:
         return plan_pdf(plan_page(opened.visits, opened.place, self._words), opened.place, self._words)
 
     def plan_calendar(self, opened: Opened) -> bytes:
-        """Return the day to look again as a calendar file."""
+        """Return the day to look again as a calendar file; raises NoPlan where help comes first."""
         visit = opened.visits[-1]
+        if visit.assessment["primary"] in STOPPING:
+            raise NoPlan
         # The id says nothing of the patient, and is the same each time, so that a second import changes the first.
-        uid = f"{digest(self._secret, 'calendar', f'{opened.conversation}/{opened.run}')[:32]}@plateau"
+        uid = f"{digest(self._secret, 'calendar', f'{opened.row.conversation_id}/{opened.row.run}')[:32]}@plateau"
         return calendar(visit, opened.place, self._words, uid=uid, now=datetime.now(UTC))
 
     def summary_page(self, opened: Opened, link: str) -> str:
@@ -144,16 +152,5 @@ class Handouts:
         return summary_pdf(summary(opened.visits, opened.place, self._words), opened.place, self._words)
 
     def fhir(self, opened: Opened) -> dict[str, Any]:
-        """Return the re-evaluation as a FHIR R4 bundle."""
-        visit = opened.visits[-1]
-        exported: dict[str, Any] = bundle(
-            # The link may be handed on: what the summary keeps private is not in it either.
-            without(PRIVATE, visit.record),
-            id=digest(self._secret, "fhir", opened.conversation)[:32],
-            at=datetime.combine(visit.day, datetime.min.time(), UTC),
-            words=self._words,
-            visit_id=f"{opened.conversation}/{opened.run}",
-            tier=visit.assessment["tier"],
-            previous=opened.visits[-2].record if len(opened.visits) > 1 else None,
-        )
-        return exported
+        """Return the re-evaluation as a FHIR R4 bundle, without what the summary keeps private: links are handed on."""
+        return bundle_of(opened.row, opened.visits, self._words, unsaid=PRIVATE)

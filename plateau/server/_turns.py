@@ -25,7 +25,7 @@ from plateau.server._channel import TurnChannel
 from plateau.server._incoming import BadRequest, Incoming
 from plateau.server._net import SafetyNet, said
 from plateau.server._sessions import BadToken
-from plateau.server._visits import previous_of
+from plateau.server._visits import LAST_VISITS, previous_of
 from plateau.server.tracker_store import PlateauTrackerStore
 from plateau.store import Conflict, Database, Repository, StoreError
 from plateau.understanding.listener import Heard
@@ -98,7 +98,7 @@ class Turns:
         """Link a new conversation to its patient, with the last visit where there is one."""
         repository = Repository(session)
         repository.link_patient(conversation, patient)
-        previous = previous_of(repository.latest(patient), self._words, datetime.now(UTC))
+        previous = previous_of(repository.history(patient, LAST_VISITS), self._words, datetime.now(UTC))
         if previous is not None:
             events = [ActionExecuted("action_session_start"), SessionStarted(), SlotSet("previous", previous)]
             events.append(ActionExecuted("action_listen"))
@@ -145,12 +145,13 @@ class Turns:
         return await self._database.read(lambda session: Repository(session).last_reply(conversation))
 
     async def forget(self, conversation: str) -> None:
-        """Delete everything of a conversation; raises StoreError."""
+        """Delete everything of a conversation, and of the patient's visits before it; raises StoreError."""
         async with self._one_at_a_time(conversation):
-            await self._database.run(lambda session: Repository(session).forget(conversation))
+            gone = await self._database.run(lambda session: _forget(session, conversation))
             await asyncio.to_thread(self._database.scrub)
             if self._store is not None:
-                self._store.discard(conversation)
+                for one in gone:
+                    self._store.discard(one)
 
     async def purge(self) -> int:
         """Delete what the clinic keeps no longer, with and without consent; return how many conversations."""
@@ -341,6 +342,18 @@ class Turns:
         await self._database.run(work)
         await asyncio.to_thread(self._database.scrub)
         store.discard(conversation)
+
+
+def _forget(session: Session, conversation: str) -> list[str]:
+    """Forget a conversation, and with it, once consent was given, the patient's others; return which."""
+    repository = Repository(session)
+    if repository.consent(conversation) != "given":
+        # Whoever typed a code and went away again has not shown to be the patient.
+        repository.forget(conversation)
+        return [conversation]
+    gone = repository.conversations_of(conversation)
+    repository.forget_patient_of(conversation)
+    return gone
 
 
 def project(session: Session, tracker: DialogueStateTracker) -> None:

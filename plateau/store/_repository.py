@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Text, and_, delete, insert, literal_column, or_, select, type_coerce, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from ._errors import Conflict, StoreError
 from ._models import (
@@ -406,6 +406,18 @@ class Repository:
         """
         return self._forget([conversation_id])
 
+    def conversations_of(self, conversation_id: str) -> list[str]:
+        """Return the conversation and the others of its patient."""
+        patient = self.patient_of(conversation_id)
+        if patient is None:
+            return [conversation_id]
+        theirs = select(Conversation.id).where(Conversation.patient_id == patient).order_by(Conversation.created_at)
+        return list(self._session.execute(theirs).scalars())
+
+    def forget_patient_of(self, conversation_id: str) -> dict[str, int]:
+        """Delete every row of the conversation and of its patient's others; return counts by table."""
+        return self._forget(self.conversations_of(conversation_id))
+
     def purge_unconsented(self, older_than: datetime, limit: int = PURGE_BATCH) -> int:
         """Forget up to `limit` conversations without consent that were last written before `older_than`.
 
@@ -416,9 +428,12 @@ class Repository:
     def purge_finished(self, older_than: datetime, limit: int = PURGE_BATCH) -> int:
         """Forget up to `limit` conversations with consent, finished or not, last written before `older_than`.
 
-        Returns how many went; call again while it returns `limit`, each time in a transaction of its own.
+        Those of a patient who has come back since stay, for the later visit is compared with them. Returns how many
+        went; call again while it returns `limit`, each time in a transaction of its own.
         """
-        return self._purge(_CONSENTED, older_than, limit)
+        later = aliased(Conversation)
+        came_back = select(later.id).where(later.patient_id == Conversation.patient_id, later.updated_at >= older_than)
+        return self._purge(and_(_CONSENTED, ~came_back.exists()), older_than, limit)
 
     def purge_expired(self, limit: int = PURGE_BATCH) -> int:
         """Delete up to `limit` expired codes and links.

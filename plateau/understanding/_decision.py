@@ -28,7 +28,9 @@ LEARNED = frozenset((*CHOICES, *SETS, "diagnosis_given"))
 LIKELY = 0.6
 LIKELIEST = 0.3
 # So few words are read by the rules alone, where they read them.
-SHORT = 1
+SHORT = 2
+# Words that say nothing of the value.
+FILLERS = frozenset("tbh honestly honest really just actually mostly pretty much i guess think to be its im so".split())
 # How likely a value must be to stand against a likelier digression.
 SURE_OF_VALUE = 0.95
 # How much likelier a digression than an answer must be where any words may be the answer, and where a number was read.
@@ -228,8 +230,8 @@ def _by_examples(seen: Seen, guess: str | None, sure: float) -> Decided:
 def _likely(seen: Seen, question: str) -> str | list[str] | None:
     """Return the value, or for a set the values, likely enough to be taken; None where none is."""
     by_rule: str | list[str] | None = seen.asked[0].get(question)
-    if by_rule and len(seen.plain.split()) <= SHORT:
-        # "3", "awful": too few words to weigh, and just what the rules are for.
+    if by_rule and sum(word.strip(",.!") not in FILLERS for word in seen.plain.split()) <= SHORT:
+        # "3", "too easy tbh": too few words to weigh, and just what the rules are for.
         return by_rule
     ranked = sorted(seen.values, key=lambda value: -seen.values[value])
     if ranked[0] == NOTHING:

@@ -227,7 +227,7 @@ def test_what_is_out_of_scope_is_no_loop(intent: str, form: str | None, failures
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_question_can_be_explained_and_left(name: str) -> None:
     question = QUESTIONS[name]
-    assert _examples(question).strip()
+    assert _examples(question, None).strip()
     payloads = [button["payload"] for button in ways_out(question)]
     ways = [f'/skip{{"{name}": "skipped"}}', f'/dont_know{{"{name}": "unknown"}}']
     assert payloads == [*([] if question.required else ways), "/human"]
@@ -573,7 +573,7 @@ def test_the_plan_says_no_empty_part(questions: Any, held_back: Any, parts: list
     plan |= {"primary": "too_early", "tier": "routine", "trend": "no_change", "check_again_weeks": 2, "load": "usual"}
     place = Place("Riverside", "555", WORDS.tree("safety.numbers.us"))
     visit = Visit(datetime.date(2026, 11, 28), {}, plan)
-    said = list(spoken_plan(plan_page([visit], place, WORDS, drawn=False)))
+    said = list(spoken_plan(plan_page([visit], place, WORDS, in_chat=True)))
     assert [part["id"] for part in said] == parts
     assert said[0]["items"] == [
         {"title": WORDS.get("plan.recommendations.too_early.title"), "text": "Wait.", "because": "It is early."}

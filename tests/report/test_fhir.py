@@ -610,7 +610,11 @@ def test_export_as_fhir(stored: Any, capsys: Any) -> None:
     exported = json.loads(capsys.readouterr().out)
     assert exported["timestamp"] == "2026-11-24T12:30:15+00:00"
     assert exported["identifier"]["value"] == "c-1/1"
-    assert only(exported, "Patient")["identifier"][0]["value"] == "p-1"
+    whose = only(exported, "Patient")["identifier"][0]["value"]
+    assert main(["export", "--fhir", "c-0"]) == 0
+    before = json.loads(capsys.readouterr().out)
+    assert only(before, "Patient")["identifier"][0]["value"] == whose, "one patient, whichever visit is exported"
+    assert "p-1" not in json.dumps(exported)
     assert scores(exported) == {"pain_now": [4], "pain_change": [-2], "tier": ["within_days"]}
     given = answers(exported)
     assert given["recent_surgery_weeks"][0]["extension"][0]["valueCode"] == "not-applicable"
@@ -622,7 +626,7 @@ def test_export_as_fhir_of_someone_without_an_id_names_the_conversation(stored: 
     stored("c-1", GIVEN, patient=None)
     assert main(["export", "c-1", "--fhir"]) == 0
     exported = json.loads(capsys.readouterr().out)
-    assert only(exported, "Patient")["identifier"][0]["value"] == "c-1"
+    assert len(only(exported, "Patient")["identifier"][0]["value"]) == 32
     assert scores(exported) == {"pain_now": [4], "tier": ["within_days"]}
 
 

@@ -76,7 +76,7 @@ def visit_of(record: Record, *, day: datetime.date = DAY, before: Visit | None =
 
 
 def page_of(record: Record, place: Place = PLACE) -> PlanPage:
-    return plan_page([visit_of(record)], place, WORDS, drawn=False)
+    return plan_page([visit_of(record)], place, WORDS)
 
 
 def lines_of(page: PlanPage) -> dict[str, tuple[str, ...]]:
@@ -107,7 +107,7 @@ by_record = pytest.mark.parametrize("record", [pytest.param(record, id=name) for
 @by_record
 def test_at_most_three_actions_and_none_twice(record: Record) -> None:
     visit = visit_of(record)
-    page = plan_page([visit], PLACE, WORDS, drawn=False)
+    page = plan_page([visit], PLACE, WORDS)
     advised = [item["id"] for item in visit.assessment["recommendations"]]
     shown = [action.id for action in page.actions]
     assert 1 <= len(shown) <= 3
@@ -141,7 +141,7 @@ def test_the_talk_is_an_action_where_it_leads_or_there_is_room(advised: list[str
     visit = visit_of(STEADY)
     items = [{"id": name, "text": "Do it.", "because": "It helps.", "notes": ()} for name in advised]
     made = dict(visit.assessment) | {"primary": advised[0], "recommendations": items}
-    page = plan_page([Visit(DAY, visit.record, made)], PLACE, WORDS, drawn=False)
+    page = plan_page([Visit(DAY, visit.record, made)], PLACE, WORDS)
     assert [action.id for action in page.actions] == shown
     assert len(page.also) == also
     assert page.script is not None
@@ -150,7 +150,7 @@ def test_the_talk_is_an_action_where_it_leads_or_there_is_room(advised: list[str
 @by_record
 def test_barrier_plans_stand_in_their_own_part(record: Record) -> None:
     visit = visit_of(record)
-    page = plan_page([visit], PLACE, WORDS, drawn=False)
+    page = plan_page([visit], PLACE, WORDS)
     plans = {name: text for name, text in WORDS.tree("plan.notes").items() if name.startswith("barrier_")}
     noted = [
         note for item in visit.assessment["recommendations"] for note in item["notes"] if note.startswith("barrier_")
@@ -245,7 +245,7 @@ def test_numbers_are_those_of_the_country(country: str) -> None:
 @pytest.mark.parametrize(("tier", "urgent"), [("routine", False), ("none", False), ("within_days", True)])
 def test_only_what_is_urgent_is_marked(tier: str, urgent: bool) -> None:
     visit = visit_of(STEADY)
-    page = plan_page([Visit(DAY, visit.record, dict(visit.assessment) | {"tier": tier})], PLACE, WORDS, drawn=False)
+    page = plan_page([Visit(DAY, visit.record, dict(visit.assessment) | {"tier": tier})], PLACE, WORDS)
     assert bool(page.urgent) is urgent
 
 
@@ -270,7 +270,7 @@ def test_private_answers_stand_on_no_page(flag: str, state: str, because: str | 
     told = {"id": flag, "tier": tier, "state": state} | ({"because": because} if because else {})
     visit = visit_of(STEADY | {"red_flags": [told, *others[beside]]})
     text = everything([visit])
-    assert all(action.because.strip() for action in plan_page([visit], PLACE, WORDS, drawn=False).actions)
+    assert all(action.because.strip() for action in plan_page([visit], PLACE, WORDS).actions)
     for path in ("plan.evidence.red_flags.items", "summary.flags", "fhir.red_flags"):
         if WORDS.has(f"{path}.{flag}"):
             assert WORDS.get(f"{path}.{flag}").lower() not in text
@@ -296,7 +296,7 @@ def test_other_red_flags_are_named() -> None:
 def test_the_page_says_when_to_look_again(record: Record) -> None:
     visit = visit_of(record)
     weeks = visit.assessment["check_again_weeks"]
-    page = plan_page([visit], PLACE, WORDS, drawn=False)
+    page = plan_page([visit], PLACE, WORDS)
     day = DAY + datetime.timedelta(weeks=weeks)
     assert visit.check_again == day
     if visit.assessment["primary"] in ("emergency_care", "same_day_care"):
@@ -325,8 +325,8 @@ TOLD = STEADY | {
 
 def test_the_talk_has_every_part() -> None:
     assert lines_of(page_of(TOLD)) == {
-        "better": ('"heat"',),
-        "worse": ('"stairs and rain"',),
+        "better": ("“heat”",),
+        "worse": ("“stairs and rain”",),
         "limited": ("stairs: 4 out of 10", "running", "My pain: 6 out of 10 now."),
         "did": (
             "Home exercises: 4 of 5 days a week.",
@@ -335,7 +335,7 @@ def test_the_talk_has_every_part() -> None:
         ),
         "body": ("After a session: sore for less than a day and swelling.", "The exercises feel too easy."),
         "matters": (
-            'My goal: "hike again".',
+            "My goal: “hike again”.",
             f"First step, by {visit_day(TOLD)}: my body is calm again by the morning after exercise.",
         ),
         "decide": (f"What we change, how we will see that it works, and a date to look again ({visit_day(TOLD)}).",),
@@ -392,7 +392,7 @@ def test_the_talk_opens_with_what_it_is_about(changed: Record, opening: str) -> 
 @by_record
 def test_the_talk_has_three_questions(record: Record) -> None:
     visit = visit_of(record)
-    made = plan_page([visit], PLACE, WORDS, drawn=False).script
+    made = plan_page([visit], PLACE, WORDS).script
     if made is None:
         assert visit.assessment["primary"] in ("emergency_care", "same_day_care")
         return
@@ -413,7 +413,7 @@ def test_a_long_activity_is_cut(name: str) -> None:
     scored = [{"activity": name + str(score), "score": score} for score in range(3)]
     visits = [visit_of(STEADY | {"activities": [{**each, "score": 0} for each in scored]}, day=BEFORE)]
     visits.append(visit_of(STEADY | {"activities": scored}, before=visits[0]))
-    page = plan_page(visits, PLACE, WORDS, drawn=False)
+    page = plan_page(visits, PLACE, WORDS)
     assert max(len(line) for lines in lines_of(page).values() for line in lines) < 250
 
 
@@ -424,7 +424,7 @@ def test_who_comes_back_sees_from_where_to_where() -> None:
     before = visit_of(TOLD | {"pain_now": 8, "activities": [{"activity": "Stairs", "score": 2}]}, day=BEFORE)
     now = visit_of(TOLD, before=before)
     page = plan_page([before, now], PLACE, WORDS)
-    assert lines_of(page)["better"] == ('"heat"', "stairs: from 2 to 4 out of 10")
+    assert lines_of(page)["better"] == ("“heat”", "stairs: from 2 to 4 out of 10")
     by_name = {picture.id: picture for picture in page.pictures}
     assert set(by_name) == {"pain", "function", "adherence", "body"}
     assert by_name["pain"].says == "Better by 2. That is a real change."
@@ -452,12 +452,12 @@ def test_a_change_is_told_with_its_size(before: int, said: str) -> None:
 def test_an_activity_that_did_not_get_better_is_not_called_so() -> None:
     before = visit_of(TOLD | {"activities": [{"activity": "stairs", "score": 6}]}, day=BEFORE)
     now = visit_of(TOLD, before=before)
-    assert lines_of(plan_page([before, now], PLACE, WORDS))["better"] == ('"heat"',)
+    assert lines_of(plan_page([before, now], PLACE, WORDS))["better"] == ("“heat”",)
 
 
 def test_without_drawing_there_are_no_pictures_and_the_same_words() -> None:
     visit = visit_of(TOLD)
-    drawn, plain = plan_page([visit], PLACE, WORDS), plan_page([visit], PLACE, WORDS, drawn=False)
+    drawn, plain = plan_page([visit], PLACE, WORDS), plan_page([visit], PLACE, WORDS, in_chat=True)
     assert drawn.pictures
     assert not plain.pictures
     assert list(plain_text(drawn)) == list(plain_text(plain))

@@ -17,7 +17,7 @@ from plateau.report import (
     Links,
     Visit,
     calendar,
-    gone_html,
+    notice_html,
     plan_html,
     plan_page,
     plan_pdf,
@@ -176,7 +176,7 @@ def test_the_patients_words_stand_as_they_were_written(name: str) -> None:
     for made in (plan, short):
         assert text not in made or "<" not in text
     said = " ".join(" ".join(read(plan).text).split())
-    assert f'"{text}"' in said
+    assert f"“{text}”" in said
     assert html.escape(text, quote=False).split()[0] in plan.replace("&#34;", '"').replace("&#39;", "'")
     assert text.split()[0] in " ".join(read(short).text)
 
@@ -210,7 +210,7 @@ def test_a_clinic_is_escaped() -> None:
 
 
 def test_a_link_that_has_ended_has_its_page() -> None:
-    reader = read(gone_html(WORDS, "/pages/report.css"))
+    reader = read(notice_html("gone", WORDS, "/pages/report.css"))
     assert reader.tags[0][1]["lang"] == "en"
     assert WORDS.get("report.gone.title") in " ".join(reader.text)
     assert [attributes["href"] for _, attributes in reader.tags if "href" in attributes] == ["/pages/report.css"]

@@ -109,4 +109,4 @@ def test_what_waits_says_when_to_ask_again(record: dict[str, Any], held: str, we
 def test_the_patients_own_words_stand_beside_the_answer() -> None:
     record = {"hep_days_prescribed": 5, "hep_days_done": 2, "hep_barriers": ["time"]}
     because = assess(record, said={"hep_barriers": "three kids, say no more"}).recommendations[0].because
-    assert 'What gets in the way: there is no time. In your words: "three kids, say no more".' in because
+    assert "What gets in the way: there is no time. In your words: “three kids, say no more”." in because

@@ -1,7 +1,7 @@
 """Vignettes written by people who had not seen the rules, in the format of ../shared/eval.
 
 own_vignettes.jsonl, first sight: expected 127 of 136, safe 136. Rules were mended after reading the misses.
-blind_vignettes.jsonl, first sight on the mended rules: expected 65 of 70, acceptable 69, safe 70; one rule mended since.
+blind_vignettes.jsonl, first sight on the mended rules: expected 65 of 70, safe 70. One rule was mended since.
 """
 
 from __future__ import annotations
