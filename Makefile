@@ -7,7 +7,7 @@ help:
 	@echo "make setup   only set up and train"
 	@echo "make check   only the quick checks: style, types, imports"
 	@echo "make lock    renew the lock files from pyproject.toml"
-	@echo "make benchmark    measure a turn against a stock Rasa bot, into docs/benchmarks.md"
+	@echo "make benchmark    measure turns and the page, into docs/benchmarks.md and docs/web.md"
 	@echo "make evaluate     score the reading of labelled messages, into docs/evaluation.md"
 	@echo "make transcripts  play four talks over HTTP, into docs/transcripts"
 
@@ -30,6 +30,7 @@ lock:
 
 benchmark: setup
 	@.venv/bin/python benchmarks/turn.py
+	@.venv/bin/python benchmarks/web.py
 
 transcripts: setup
 	@.venv/bin/python scripts/transcripts.py

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Sets Plateau up in this folder: environment, packages, model; with --tests also what the tests need.
+"""Sets Plateau up in this folder: environment, packages, component, model; with --tests also what the tests need.
 
 Safe to repeat: a step whose result is there already says so and is skipped. Needs only Python 3.11 with venv.
 """
@@ -22,8 +22,12 @@ VENV = ROOT / ".venv"
 BIN = VENV / "bin"
 FHIR_VENV = ROOT / ".venv-fhir"
 FHIR_LOCK = "requirements-fhir.lock"
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-web.lock", "requirements-dev.lock")
+SERVER_LOCKS = LOCKS[:2]
 UV = "uv==0.13.9"
+WEB = ROOT / "web"
+# What the component is built from.
+WEB_SOURCES = ("package-lock.json", "package.json", ".npmrc", "build.mjs", "tsconfig.json", "src")
 MODEL = ROOT / "models" / "plateau.tar.gz"
 WEIGHTS = ROOT / "plateau" / "understanding" / "listener" / "weights" / "rarity.npz"
 # The reader and the listener learn from what their rules see, so these are sources as well.
@@ -40,11 +44,12 @@ def main() -> None:
     parser.add_argument("--tests", action="store_true", help="also install what only the tests need")
     parser.add_argument("--no-train", action="store_true", help="leave the model alone")
     options = parser.parse_args()
-    locks = LOCKS if options.tests else LOCKS[:1]
+    locks = LOCKS if options.tests else SERVER_LOCKS
     steps: list[tuple[str, Callable[[], str]]] = [
         ("Python environment in .venv", make_environment),
         ("Packages from the lock", lambda: install_packages(locks)),
         ("Plateau itself", install_plateau),
+        ("The chat component", build_component),
     ]
     if options.tests:
         steps.append(("What only the tests need (Chromium, PostgreSQL)", install_test_programs))
@@ -92,7 +97,7 @@ def install_packages(locks: Sequence[str]) -> str:
         return "already there"
     run([str(BIN / "uv"), "pip", "sync", "--quiet", "--python", str(BIN / "python"), *locks])
     # The tests' packages hold the server's too: one who has them needs no second installation.
-    stamp.write_text("\n".join({wanted, digest([ROOT / LOCKS[0]])}))
+    stamp.write_text("\n".join({wanted, digest(ROOT / lock for lock in SERVER_LOCKS)}))
     (VENV / "plateau.stamp").unlink(missing_ok=True)
     return "installed"
 
@@ -106,6 +111,32 @@ def install_plateau() -> str:
     run([*uv, "--no-deps", "--editable", "."])
     stamp.write_text(wanted)
     return "installed"
+
+
+def build_component() -> str:
+    stamp = WEB / "dist" / "manifest.json.stamp"
+    wanted = digest(web_sources())
+    if (WEB / "dist" / "manifest.json").exists() and stamp.exists() and stamp.read_text() == wanted:
+        return "already built"
+    held = WEB / "node_modules" / "plateau.stamp"
+    locked = digest([WEB / "package-lock.json"])
+    if not held.exists() or held.read_text() != locked:
+        run([str(BIN / "npm"), "ci"], with_node(), WEB)
+        held.write_text(locked)
+    run([str(BIN / "node"), "build.mjs"], with_node(), WEB)
+    stamp.write_text(wanted)
+    return "built"
+
+
+def web_sources() -> Iterable[Path]:
+    for name in WEB_SOURCES:
+        path = WEB / name
+        yield from sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
+
+
+def with_node() -> dict[str, str]:
+    """The environment in which npm and its programs find the Node of the lock, and no other."""
+    return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
 
 
 def install_test_programs() -> str:
@@ -169,10 +200,10 @@ def digest(paths: Iterable[Path]) -> str:
     return total.hexdigest()
 
 
-def run(command: Sequence[str], environment: dict[str, str] | None = None) -> None:
+def run(command: Sequence[str], environment: dict[str, str] | None = None, folder: Path = ROOT) -> None:
     """Run a step's command without its chatter; what it said is shown only when it fails."""
     result = subprocess.run(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     if result.returncode:
         print("\n".join(result.stdout.splitlines()[-40:]), file=sys.stderr)

@@ -15,6 +15,7 @@ from plateau.protocol import (
     applicable,
     asked,
     offered,
+    opening,
     previous_question,
     screen,
     spoken,
@@ -24,6 +25,8 @@ from plateau.protocol import (
 COMMANDS = (
     "why", "back", "skip", "dont_know", "human", "stop", "resume", "restart", "change", "confirm", "mistake", "checked",
 )  # fmt: skip
+# What a drawing answers in one touch with the region: which of the two sides it is on.
+SIDE, SIDES = "side", ("left", "right")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +74,11 @@ def _questions(dialogue: Dialogue, current: str, words: Catalog) -> dict[str, An
         commands.append("back")
     if not any(QUESTIONS[name].required for name in shown.questions):
         commands += ["skip", "dont_know"]
-    section = {"id": shown.section, "title": title, "number": shown.number, "of": shown.of} if shown.number else None
+    place = {"id": shown.section, "title": title, "number": shown.number, "of": shown.of, "left": shown.left}
     return {
         "id": shown.id,
         "title": title,
-        "section": section,
+        "section": place if shown.number else None,
         "kind": "questions",
         "questions": [
             _question(QUESTIONS[name], dialogue.answers, dialogue.before.get(name), words) for name in shown.questions
@@ -109,7 +112,17 @@ def _question(question: Question, answers: Answers, before: Any, words: Catalog)
         made["anchors"] = {"low": scale["low"], "high": scale["high"]}
     if "placeholder" in texts:
         made["help"] = texts["placeholder"]
+    if question.picture:
+        made |= {"picture": question.picture, **_sides(question, answers, words)}
     return made
+
+
+def _sides(question: Question, answers: Answers, words: Catalog) -> dict[str, Any]:
+    """Return for which values the side is asked next, so that it can be answered with them; nothing where it is not."""
+    values = opening(answers, question.id, SIDE)
+    titles = words.tree(f"questions.{SIDE}.options")
+    sides = {"question": SIDE, "values": list(values), "titles": {side: titles[side] for side in SIDES}}
+    return {"sides": sides} if values else {}
 
 
 def _rows(dialogue: Dialogue, words: Catalog) -> list[dict[str, str]]:

@@ -43,6 +43,8 @@ class Clinic:
     phone: str
     default_country: str
     booking_link: str | None = None
+    origins: Sequence[str] = ()
+    exit_link: str = "https://www.wikipedia.org/"
     keep_before_consent_minutes: int = 15
     keep_days: int = 730
     time_zone: str = "UTC"

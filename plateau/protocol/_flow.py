@@ -26,17 +26,22 @@ CRISIS = "mental_health_crisis"
 # The one question that is put directly about it, and the answer that settles a mistake.
 DIRECT_QUESTION, DIRECT_NO = "safety_mood", ["no"]
 EARLY_WEEKS, EARLY_SESSIONS = 2, 3
+REVIEW = "review"
 _WHEN = {question.when.source: question.when for question in QUESTIONS.values()}
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """Questions shown together: those still open that belong with the one that is asked."""
+    """Questions shown together: those still open that belong with the one that is asked.
+
+    `left` is how many screens are to be expected after this one, as far as the answers tell; the review is not counted.
+    """
 
     id: str
     section: str
     number: int
     of: int
+    left: int
     questions: tuple[str, ...]
 
 
@@ -188,14 +193,36 @@ def previous_question(answers: Answers, current: str | None) -> str | None:
 def screen(answers: Answers, current: str) -> Screen:
     """Return the screen that asks `current`: with it, the open questions that belong together with it."""
     asked = QUESTIONS[current]
-    together = tuple(
-        name
-        for name in applicable(answers)
-        if QUESTIONS[name].screen == asked.screen and (name == current or is_open(answers, name))
-    )
+    waiting = [name for name in applicable(answers) if name == current or is_open(answers, name)]
+    together = tuple(name for name in waiting if QUESTIONS[name].screen == asked.screen)
+    after = {*list(QUESTIONS)[list(QUESTIONS).index(current) :]}
+    left = {QUESTIONS[name].screen for name in waiting if name in after and name != REVIEW} - {asked.screen}
     shown = SECTIONS[1:-1]
     number = shown.index(asked.section) + 1 if asked.section in shown else 0
-    return Screen(asked.screen, asked.section, number, len(shown), together)
+    return Screen(asked.screen, asked.section, number, len(shown), len(left), together)
+
+
+def opening(answers: Answers, name: str, other: str) -> tuple[str, ...]:
+    """Return the values of the question `name` after which `other`, open and of the same screen, is asked."""
+    question, following = QUESTIONS[name], QUESTIONS[other]
+    if name == other or question.screen != following.screen or not is_open(answers, other):
+        return ()
+    return tuple(value for value in question.values if following.when.holds(facts({**answers, name: value})))
+
+
+def answered_together(answers: Answers, current: str, given: Answers) -> tuple[str, ...]:
+    """Return which of `given`, answers of one moment, are asked on the screen of `current`.
+
+    Beside the questions shown, these are the open ones of the same screen that the answers before them bring up.
+    """
+    shown = screen(answers, current)
+    taken = [name for name in shown.questions if name in given]
+    for name, question in QUESTIONS.items():
+        if question.screen != shown.id or name in taken or name not in given or not is_open(answers, name):
+            continue
+        if question.when.holds(facts({**answers, **{before: given[before] for before in taken}})):
+            taken.append(name)
+    return tuple(taken)
 
 
 def record_of(answers: Answers) -> dict[str, Any]:

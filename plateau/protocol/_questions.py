@@ -40,8 +40,10 @@ _DERIVED: dict[str, FactType] = {
 }
 _FIELDS = {
     "id", "section", "screen", "kind", "values", "min", "max", "unit", "step", "none", "when", "record", "required",
-    "single", "alone", "carry", "reopens",
+    "single", "alone", "carry", "reopens", "picture",
 }  # fmt: skip
+# The drawings on which a question may be answered.
+_PICTURES = ("body",)
 
 
 class ProtocolError(ValueError):
@@ -63,7 +65,8 @@ class Question:
     `values` are the answers allowed (choice, multi, flags); `minimum`, `maximum` and `step` bound numbers;
     `none` says that "none" is an answer standing for null; `alone` are values dropped beside others; `raises` maps a
     safety list's values to red flags; `carry` says what stands for someone who comes back (True, "grow", "shown" or
-    the values that do); `reopens` that the answer names a question to ask again.
+    the values that do); `reopens` that the answer names a question to ask again; `picture` on which drawing it may be
+    answered.
     """
 
     id: str
@@ -84,6 +87,7 @@ class Question:
     raises: Mapping[str, Raised] | None = None
     carry: bool | str | tuple[str, ...] = False
     reopens: bool = False
+    picture: str | None = None
 
     @property
     def harmless(self) -> str:
@@ -172,6 +176,7 @@ def _question(entry: Mapping[str, Any], conditions: Conditions, flags: Mapping[s
         raises=raises,
         carry=_carry(entry, where),
         reopens=entry.get("reopens", False),
+        picture=_picture(entry, where),
     )
 
 
@@ -184,6 +189,14 @@ def _carry(entry: Mapping[str, Any], where: str) -> bool | str | tuple[str, ...]
     if carry not in (True, False, "grow", "shown"):
         raise ProtocolError(f"{where}: carry: {carry!r} is not allowed; allowed: true, grow, shown or a list of values")
     return cast("bool | str", carry)
+
+
+def _picture(entry: Mapping[str, Any], where: str) -> str | None:
+    picture: str | None = entry.get("picture")
+    if picture is not None and (picture not in _PICTURES or entry["kind"] != "choice"):
+        allowed = f"for a choice question: {', '.join(_PICTURES)}"
+        raise ProtocolError(f"{where}: picture: {picture!r} is not allowed; allowed {allowed}")
+    return picture
 
 
 SECTIONS, QUESTIONS, RED_FLAGS, CONDITIONS = _load()

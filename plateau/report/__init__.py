@@ -1,7 +1,9 @@
 """A re-evaluation on paper: the patient's page, the therapist's summary, pictures, PDF, calendar entry, FHIR."""
 
+from ._drawn import Picture
 from ._fhir import bundle, code_system, questionnaire
 from ._page import Action, PlanPage, plain_text, plan_page
+from ._pictures import figure
 from ._render import STYLE, Links, calendar, notice_html, plan_html, plan_pdf, summary_html, summary_pdf
 from ._script import Script
 from ._summary import PRIVATE, Summary, summary, summary_text
@@ -12,6 +14,7 @@ __all__ = [
     "DAYS_A_WEEK",
     "Links",
     "PRIVATE",
+    "Picture",
     "Place",
     "PlanPage",
     "STOPPING",
@@ -22,6 +25,7 @@ __all__ = [
     "bundle",
     "calendar",
     "code_system",
+    "figure",
     "notice_html",
     "listed",
     "place_of",

@@ -355,16 +355,50 @@ def body_map(region: str | None, *, side: Side | None, hurts_at: str | None, lab
     return _picture(height, labels.title, labels.desc, [*drawn, *legend])
 
 
+def figure() -> dict[str, Any]:
+    """Return the body of `body_map` as path data for a drawing on which a region can be touched.
+
+    Views front and back, each with its outline, its details and its regions: a limb has a path for either side, the
+    patient's own, and other regions have side None. Regions that stand for the whole body are left out. The middle of
+    the body is at x = 0; what of a region lies outside the outline is to be clipped.
+    """
+    body = _body()
+    return {
+        "width": 2 * (max(x for x, _ in body["outline"]) + EDGE),
+        "height": body["height"],
+        "views": {
+            view: {
+                "outline": _outline(body["outline"]),
+                "details": [_open(line) for line in _both(body["details"][view])],
+                "regions": [
+                    {"region": region, "side": side, "d": path}
+                    for region, mark in body["regions"].items()
+                    if not mark.get("whole")
+                    for side, path in _shapes(mark, view)
+                ],
+            }
+            for view in ("front", "back")
+        },
+    }
+
+
 def _marks(mark: Any, view: str, side: Side | None, hatch: str | None) -> Iterator[str]:
     look = _look(mark, side, hatch)
-    for half in mark["views"].get(view, ()):
+    for place, path in _shapes(mark, view):
+        if place is None or side in (None, "both", place):
+            yield _tag("path", d=path, **look)
+
+
+def _shapes(mark: Any, view: str) -> Iterator[tuple[Side | None, str]]:
+    """Yield a region's paths in one view, each with the side of the patient it is on; None is the middle."""
+    sides: tuple[tuple[Side, int], ...] = (("left", 1), ("right", -1))
+    for half in mark.get("views", {}).get(view, ()):
         if not mark.get("limb"):
-            yield _tag("path", d=_outline(half), **look)
+            yield None, _outline(half)
             continue
-        for place, sign in (("left", 1), ("right", -1)):
-            if side in (None, "both", place):
-                sign *= 1 if view == "front" else -1
-                yield _tag("path", d=_closed([(sign * x, y) for x, y in half]), **look)
+        for place, sign in sides:
+            turned = sign if view == "front" else -sign
+            yield place, _closed([(turned * x, y) for x, y in half])
 
 
 def _look(mark: Any, side: Side | None, hatch: str | None) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from html import escape
@@ -12,6 +14,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
@@ -19,28 +22,36 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from plateau.content import catalog, clinic, clinic_words
+from plateau.content import Clinic, catalog, clinic, clinic_words
 from plateau.escalation import clinic_rules, signed
-from plateau.report import STYLE, notice_html
+from plateau.report import STYLE, figure, notice_html
 from plateau.server._codes import BadCode, checked_key, clinic_patient
+from plateau.server._component import PATH as COMPONENT_PATH
+from plateau.server._component import Component
 from plateau.server._handouts import STYLE_PATH, Handouts, NoPlan, Opened
 from plateau.server._incoming import BadRequest, Beginning, read, read_beginning
 from plateau.server._limits import BODY_BYTES, Rate
 from plateau.server._logging import quiet
 from plateau.server._net import SafetyNet
+from plateau.server._origins import Origins
 from plateau.server._sessions import BadToken, Sessions, kept_secret, new_conversation
 from plateau.server._settings import Settings
-from plateau.server._turns import NotSaved, Turns, project
+from plateau.server._turns import NotSaved, Stale, Turns, project
 from plateau.store import Database, StoreError
 
 logger = logging.getLogger(__name__)
 
 PURGE_SECONDS = 60
+# The pages' own folder; what stands in braces in a page is filled in.
+PAGES = "pages"
+PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+DAY = "public, max-age=86400"
+# Pictures come as data: images, which run nothing.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors"
+)
 HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-    ),
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow",
@@ -55,6 +66,13 @@ class TooMany(Exception):
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
+class PageFiles(StaticFiles):
+    """What the pages need; the pages themselves are served filled in."""
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        return ("", None) if path.lower().endswith(".html") else super().lookup_path(path)
+
+
 class Gateway:
     """The routes' handlers and what they share."""
 
@@ -64,6 +82,9 @@ class Gateway:
         self.words = clinic_words()
         # Read now, so that a broken rule file stops the start and not a patient's plan.
         clinic_rules()
+        self.component = Component(Path(settings.web), Path(settings.data))
+        self.body = figure()
+        self.headers = headers_for(self.clinic)
         self.database = Database(settings.database) if settings.database else Database.in_folder(settings.data)
         self.net = SafetyNet()
         self.turns = Turns(self.database, self.clinic, self.words, self.net)
@@ -121,6 +142,20 @@ class Gateway:
             return _error(429, "too_many", "Too many messages at once. Please wait a moment and send it again.")
         return JSONResponse(await self.handouts.make(conversation), 201)
 
+    async def pictures(self, request: Request) -> Response:
+        conversation = self._conversation(request)
+        if not self.turn_rate.allows(conversation):
+            return _error(429, "too_many", "Too many messages at once. Please wait a moment and send it again.")
+        shown = await self.handouts.pictures(conversation)
+        told = [
+            {"id": one.id, "title": one.title, "says": one.says, "alt": one.alternative, "svg": one.svg}
+            for one in shown
+        ]
+        return JSONResponse({"pictures": told})
+
+    async def figure(self, request: Request) -> Response:
+        return JSONResponse(self.body, headers={"Cache-Control": DAY})
+
     async def plan(self, request: Request) -> Response:
         link = request.path_params["link"]
         form = _form(request, "pdf", "calendar")
@@ -167,6 +202,8 @@ class Gateway:
         return JSONResponse(
             {
                 **page,
+                "language": self.words.language,
+                "exit_link": self.clinic.exit_link,
                 "clinic": {"name": self.clinic.name, "phone": self.clinic.phone},
                 "commands": {**page["commands"], **safety},
                 "countries": countries,
@@ -175,10 +212,30 @@ class Gateway:
             }
         )
 
+    async def component_file(self, request: Request) -> Response:
+        found = await run_in_threadpool(self.component.answer, request.path_params["file"], request.headers)
+        if found is None:
+            raise HTTPException(404)
+        return found
+
     async def page(self, request: Request) -> Response:
-        """Serve the page with the clinic's phone in its noscript part, for browsers that run no script."""
-        text = await run_in_threadpool((Path(self.settings.web) / "index.html").read_text, "utf-8")
-        return HTMLResponse(text.replace("{clinic_phone}", escape(self.clinic.phone)))
+        return await self._page("index.html")
+
+    async def demo(self, request: Request) -> Response:
+        return await self._page("demo.html")
+
+    async def _page(self, name: str) -> Response:
+        """Serve a page with its placeholders filled in; other braces are the page's own."""
+        values = {
+            "component": self.component.path,
+            "integrity": self.component.integrity,
+            "clinic_name": self.clinic.name,
+            "clinic_phone": self.clinic.phone,
+            "clinic_tel": re.sub(r"[^+\d]", "", self.clinic.phone),
+            "language": self.words.language,
+        }
+        text = await run_in_threadpool((Path(self.settings.web) / PAGES / name).read_text, "utf-8")
+        return HTMLResponse(PLACEHOLDER.sub(lambda found: escape(values.get(found[1], found[0])), text))
 
     async def health(self, request: Request) -> Response:
         return JSONResponse({"alive": True})
@@ -186,6 +243,12 @@ class Gateway:
     async def ready(self, request: Request) -> Response:
         fit = await self.turns.ready()
         return JSONResponse({"ready": fit}, 200 if fit else 503)
+
+    async def with_headers(self, request: Request, call_next: Endpoint) -> Response:
+        response = await call_next(request)
+        for name, value in self.headers.items():
+            response.headers.setdefault(name, value)
+        return response
 
     def _conversation(self, request: Request) -> str:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -217,16 +280,20 @@ def create_app(settings: Settings) -> Starlette:
         Route("/api/resume", gateway.resume),
         Route("/api/forget", gateway.forget, methods=["POST"]),
         Route("/api/handout", gateway.handout, methods=["POST"]),
+        Route("/api/pictures", gateway.pictures),
+        Route("/api/figure", gateway.figure),
         Route("/api/words", gateway.page_words),
         Route("/plan/{link}", gateway.plan),
         Route("/plan/{link}/{form:str}", gateway.plan),
         Route("/summary/{link}", gateway.summary),
         Route("/summary/{link}/{form:str}", gateway.summary),
         Route(STYLE_PATH, gateway.report_style),
+        Route(f"{COMPONENT_PATH}/{{file}}", gateway.component_file),
         Route("/", gateway.page),
+        Route("/demo", gateway.demo),
         Route("/health", gateway.health),
         Route("/ready", gateway.ready),
-        Mount("/", StaticFiles(directory=settings.web, html=True)),
+        Mount("/", PageFiles(directory=Path(settings.web) / PAGES)),
     ]
     handlers: dict[Any, Any] = {
         BadRequest: _bad_request,
@@ -234,11 +301,17 @@ def create_app(settings: Settings) -> Starlette:
         BadCode: _bad_code,
         NoPlan: _no_plan,
         TooMany: _too_many,
+        Stale: _stale,
         NotSaved: _not_saved,
         StoreError: _store_error,
     }
-    headers = Middleware(BaseHTTPMiddleware, _headers)
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=[headers])
+    middleware = [
+        Middleware(BaseHTTPMiddleware, dispatch=gateway.with_headers),
+        Middleware(Origins, allowed=gateway.clinic.origins, refuse=_bad_origin),
+        # Within the one before, so that a page of the clinic's can read that something went wrong.
+        Middleware(BaseHTTPMiddleware, dispatch=_caught),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
 
 
 async def _load(gateway: Gateway) -> None:
@@ -269,16 +342,18 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-async def _headers(request: Request, call_next: Endpoint) -> Response:
+def headers_for(here: Clinic) -> dict[str, str]:
+    """Return the headers of every response; only Plateau's pages and the clinic's may hold one in a frame."""
+    return {"Content-Security-Policy": " ".join([POLICY, "'self'", *here.origins]), **HEADERS}
+
+
+async def _caught(request: Request, call_next: Endpoint) -> Response:
     try:
-        response = await call_next(request)
+        return await call_next(request)
     except Exception as error:
         # Left to the server, its text, which may quote the patient, would be in the log.
         logger.error("unexpected: %s", type(error).__name__)
-        response = _error(500, "unexpected", catalog().get("safety.net.unavailable", **clinic().numbers_for(None)))
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
-    return response
+        return _error(500, "unexpected", catalog().get("safety.net.unavailable", **clinic().numbers_for(None)))
 
 
 def _form(request: Request, *known: str) -> str | None:
@@ -302,6 +377,12 @@ async def _bad_request(request: Request, error: Exception) -> Response:
     return _error(status, getattr(error, "code", "bad_request"), str(error))
 
 
+async def _bad_origin(request: Request) -> Response:
+    origin = request.headers.get("origin", "")
+    wrong = f"Pages of {origin!r:.200} may not post here; allowed: this server's own and the clinic's origins."
+    return _error(403, "bad_origin", wrong)
+
+
 async def _bad_token(request: Request, error: Exception) -> Response:
     return _error(401, "bad_token", "This conversation has ended or is not yours. Please start again.")
 
@@ -323,6 +404,12 @@ async def _too_many(request: Request, error: Exception) -> Response:
 async def _not_saved(request: Request, error: Exception) -> Response:
     reply = error.reply if isinstance(error, NotSaved) else {}
     return _error(503, "not_saved", reply["messages"][-1]["text"], turn=reply)
+
+
+async def _stale(request: Request, error: Exception) -> Response:
+    turn = error.turn if isinstance(error, Stale) else {}
+    message = "This conversation has gone on since. Please go on from its latest question."
+    return _error(409, "stale", message, turn=turn)
 
 
 async def _store_error(request: Request, error: Exception) -> Response:

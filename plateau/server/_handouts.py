@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from plateau.report import (
     PRIVATE,
     STOPPING,
     Links,
+    Picture,
     Place,
     Visit,
     calendar,
@@ -92,6 +94,21 @@ class Handouts:
             "code": code,
             "code_until": code_until.isoformat(timespec="seconds"),
         }
+
+    async def pictures(self, conversation: str) -> tuple[Picture, ...]:
+        """Return the pictures of the page of a conversation's latest plan; raises NoPlan."""
+
+        def work(session: Session) -> tuple[list[Visit], str | None] | None:
+            repository = Repository(session)
+            row = repository.reevaluation(conversation)
+            return (visits_until(repository, row), row.answers.get("country")) if row and row.assessment else None
+
+        found = await self._database.read(work)
+        if found is None or not found[0]:
+            raise NoPlan
+        visits, country = found
+        place = place_of(self._clinic, country, self._signed)
+        return (await asyncio.to_thread(plan_page, visits, place, self._words)).pictures
 
     async def patient(self, typed: str) -> str:
         """Return whose code this is; raises BadCode."""

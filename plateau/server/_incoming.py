@@ -6,7 +6,7 @@ import json
 import math
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from plateau.channels import COMMANDS
@@ -16,6 +16,7 @@ from ._limits import TEXT_CHARACTERS
 
 ID_CHARACTERS = 64
 BEGINNING_CHARACTERS = 2048
+FIELDS = ("id", "text", "answers", "command", "after")
 # Levels of objects and lists; the deepest message, an activity's score, has four.
 DEPTH = 8
 # Rasa takes a message that starts with "/" for a payload; this invisible sign, which strip() leaves, makes it words.
@@ -35,13 +36,17 @@ class BadRequest(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """One message: the client's own id for it, and exactly one of words, answers or a command."""
+    """One message: the client's own id for it, and exactly one of words, answers or a command.
+
+    `after` is the number of the turn that the client last saw, where it says so.
+    """
 
     id: str
     text: str | None = None
     answers: Mapping[str, Any] = field(default_factory=dict)
     command: str | None = None
     question: str | None = None
+    after: int | None = None
 
     @property
     def words(self) -> str:
@@ -92,17 +97,13 @@ def read(body: bytes) -> Incoming:
         raise BadRequest("bad_json", f"The body is nested too deeply; allowed: {DEPTH} levels.")
     if not isinstance(raw, dict):
         raise BadRequest("bad_json", "The body is not a JSON object.")
-    if unknown := set(raw) - {"id", "text", "answers", "command"}:
-        raise BadRequest("bad_field", f"Unknown field {sorted(unknown)[0]!r:.40}; allowed: id, text, answers, command.")
+    if unknown := set(raw) - {*FIELDS}:
+        raise BadRequest("bad_field", f"Unknown field {sorted(unknown)[0]!r:.40}; allowed: {', '.join(FIELDS)}.")
     given = [name for name in ("text", "answers", "command") if raw.get(name) is not None]
     if len(given) != 1:
         raise BadRequest("bad_message", "Send exactly one of text, answers or command.")
-    identifier = _id(raw.get("id"))
-    if "text" in given:
-        return Incoming(identifier, text=_text(raw["text"]))
-    if "answers" in given:
-        return Incoming(identifier, answers=_answers(raw["answers"]))
-    return _command(identifier, raw["command"])
+    message = _message(_id(raw.get("id")), given[0], raw[given[0]])
+    return replace(message, after=_after(raw.get("after"), message))
 
 
 def clean(text: str) -> str:
@@ -110,6 +111,20 @@ def clean(text: str) -> str:
     plain = unicodedata.normalize("NFC", text.encode("utf-8", "ignore").decode("utf-8").replace("\x00", "")).strip()
     bare = plain.lstrip(WORD_JOINER + "\ufeff\u200b \t\r\n")
     return WORD_JOINER + bare if bare.startswith("/") else plain
+
+
+def _message(identifier: str, kind: str, value: Any) -> Incoming:
+    if kind == "text":
+        return Incoming(identifier, text=_text(value))
+    if kind == "answers":
+        return Incoming(identifier, answers=_answers(value))
+    return _command(identifier, value)
+
+
+def _after(value: Any, message: Incoming) -> int | None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+        raise BadRequest("bad_after", "after must be the number of a turn, a whole number from 0 up.", message.words)
+    return value
 
 
 def _number(digits: str) -> int | float:

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from plateau.channels import Dialogue, turn_screen
 from plateau.content import Catalog, Clinic, clinic
 from plateau.escalation import clinic_rules
-from plateau.protocol import QUESTIONS, merge_flags, red_flags, screen
+from plateau.protocol import QUESTIONS, answered_together, merge_flags, red_flags, screen
 from plateau.server._actions import Failures, failures
 from plateau.server._channel import TurnChannel
 from plateau.server._incoming import BadRequest, Incoming
@@ -60,6 +60,14 @@ class NotSaved(Exception):
     def __init__(self, reply: dict[str, Any]) -> None:
         super().__init__("the turn was not saved")
         self.reply = reply
+
+
+class Stale(Exception):
+    """The conversation has gone on since the turn that the client last saw; `turn` is the latest reply."""
+
+    def __init__(self, turn: Mapping[str, Any]) -> None:
+        super().__init__("the conversation has gone on since")
+        self.turn = turn
 
 
 class Turns:
@@ -107,7 +115,7 @@ class Turns:
     async def take(self, conversation: str, message: Incoming) -> dict[str, Any]:
         """Return the reply to a message, the same one to the same message.
 
-        Raises NotSaved; BadRequest or BadToken where the message cannot be taken, unless it tells of an emergency.
+        Raises NotSaved; BadRequest, BadToken or Stale where the message cannot be taken, unless it tells of danger.
         """
         async with self._one_at_a_time(conversation):
             heard = self._heard(message)
@@ -115,11 +123,10 @@ class Turns:
                 held = await self._held(conversation, message.id)
                 if held is not None:
                     return held
-                if message.command != START and await self.last(conversation) is None:
-                    # Purged, because consent was never given; the token outlives the words.
-                    raise BadToken
+                if message.command != START:
+                    await self._check_latest(conversation, message)
                 return await asyncio.wait_for(self._answer(conversation, message, heard), TURN_SECONDS)
-            except (BadRequest, BadToken):
+            except (BadRequest, BadToken, Stale):
                 if not any(flag.tier == "emergency" for flag in heard):
                     raise
                 raise NotSaved(self._apology(conversation, message, heard)) from None
@@ -180,6 +187,15 @@ class Turns:
         ticked = [flag for flag in red_flags(message.answers) if flag["state"] == "reported"]
         return (*self._net.hear(message.words), *(Heard(flag["id"], flag["tier"], "") for flag in ticked))
 
+    async def _check_latest(self, conversation: str, message: Incoming) -> None:
+        """Check that the conversation exists and stands where the client takes it to be; raises BadToken or Stale."""
+        last = await self.last(conversation)
+        if last is None:
+            # Purged, because consent was never given; the token outlives the words.
+            raise BadToken
+        if message.after is not None and message.after != last["number"]:
+            raise Stale(last)
+
     async def _held(self, conversation: str, message_id: str) -> dict[str, Any] | None:
         return await self._database.read(lambda session: Repository(session).reply(conversation, message_id))
 
@@ -193,6 +209,8 @@ class Turns:
             held = await self._held(conversation, message.id)
             if held is not None:
                 return held
+            if message.after is not None:
+                await self._check_latest(conversation, message)
             return await self._turn(self._agent, self._store, conversation, message, heard)
 
     async def _turn(
@@ -250,8 +268,8 @@ class Turns:
 
     def _tapped(self, message: Incoming, held: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         if message.answers:
-            shown = self._shown(held)
-            if unasked := [name for name in message.answers if name not in shown]:
+            shown, taken = self._shown(held), self._taken(message.answers, held)
+            if unasked := [name for name in message.answers if name not in taken]:
                 raise BadRequest("not_asked", f"{unasked[0]} is not asked now; asked: {', '.join(shown) or 'nothing'}.")
             return "answer", dict(message.answers)
         if message.command == START:
@@ -272,6 +290,11 @@ class Turns:
         """The questions on the patient's screen: only these can be answered by a tap, so nothing before consent."""
         asked = held.get("requested_slot")
         return screen(_answers(held), asked).questions if asked in QUESTIONS else ()
+
+    def _taken(self, given: Mapping[str, Any], held: Mapping[str, Any]) -> tuple[str, ...]:
+        """Those of the answers that the patient's screen asks for, now or with the others."""
+        asked = held.get("requested_slot")
+        return answered_together(_answers(held), asked, given) if asked in QUESTIONS else ()
 
     def _reply(
         self,

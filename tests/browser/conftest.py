@@ -2,47 +2,123 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import uvicorn
+import yaml
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
+from plateau.server import create_app
+from plateau.server._settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+CLINIC_KEY = "a key that only this clinic and its gateway know"
 CHROMIUM = shutil.which("chromium")
 
 
-@pytest.fixture(scope="session")
-def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the real gateway with the trained model, ending in a slash."""
-    from plateau.server import create_app
-    from plateau.server._settings import Settings
+class Served:
+    """The real gateway with the trained model on one address, which can be stopped and started again."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/"
+
+    def start(self) -> None:
+        config = uvicorn.Config(
+            create_app(self._settings), host="127.0.0.1", port=self.port, ws="none", log_level="warning"
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run)
+        self._thread.start()
+        with httpx.Client(base_url=self.url, timeout=60) as client:
+            for _ in range(240):
+                with suppress(httpx.TransportError):
+                    if client.get("ready").status_code == 200:
+                        return
+                time.sleep(0.5)
+        raise AssertionError("the gateway is not ready after two minutes")
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        # Browsers keep their connections open; nobody waits for them here.
+        self._server.force_exit = True
+        self._thread.join()
+
+
+class ClinicSite:
+    """A clinic's website on an address of its own; `html` is what its one page holds, `policy` its CSP."""
+
+    def __init__(self) -> None:
+        site = self
+        self.html, self.policy = "", ""
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = site.html.encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html; charset=utf-8")
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Security-Policy", site.policy)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture(scope="session")
+def clinic_site() -> Iterator[ClinicSite]:
+    site = ClinicSite()
+    yield site
+    site.close()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory, clinic_site: ClinicSite) -> Iterator[Served]:
+    """The gateway of a clinic whose website is `clinic_site`."""
+    folder = tmp_path_factory.mktemp("gateway")
+    own = yaml.safe_load((ROOT / "clinic.yml").read_text("utf-8")) | {"origins": [clinic_site.url.rstrip("/")]}
+    (folder / "clinic.yml").write_text(yaml.safe_dump(own), "utf-8")
     # One browser stands for many patients here, so the limits on each caller are out of the way.
     settings = Settings(
-        data=str(tmp_path_factory.mktemp("data")), turns_per_minute=100_000, sessions_per_minute=100_000
+        data=str(folder),
+        clinic=str(folder / "clinic.yml"),
+        clinic_key=CLINIC_KEY,
+        turns_per_minute=100_000,
+        sessions_per_minute=100_000,
     )
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), ws="none", log_level="warning"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-    try:
-        with httpx.Client(base_url=url, timeout=60) as client:
-            for _ in range(120):
-                if client.get("ready").status_code == 200:
-                    break
-                time.sleep(1)
-        yield url
-    finally:
-        server.should_exit = True
-        thread.join()
+    served = Served(settings)
+    served.start()
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="session")
+def base_url(served: Served) -> str:
+    """The gateway's address, ending in a slash."""
+    return served.url
 
 
 @pytest.fixture(scope="session")
@@ -59,31 +135,31 @@ def browser() -> Iterator[Browser]:
 class Watch:
     """What a page must never do."""
 
-    base_url: str
+    hosts: tuple[str, ...]
     troubles: list[str] = field(default_factory=list)
-    expected: str = "\0"
+    expected: str = r"(?!)"
 
     def on_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.troubles.append(message.text)
 
     def on_request(self, request: Request) -> None:
-        if not request.url.startswith(self.base_url):
+        if not request.url.startswith((*self.hosts, "data:")):
             self.troubles.append(f"went to {request.url}")
 
     def unexpected(self) -> list[str]:
-        return [trouble for trouble in self.troubles if self.expected not in trouble]
+        return [trouble for trouble in self.troubles if not re.search(self.expected, trouble)]
 
 
 @pytest.fixture
-def watch(base_url: str) -> Watch:
-    return Watch(base_url)
+def watch(base_url: str, clinic_site: ClinicSite) -> Watch:
+    return Watch((base_url, clinic_site.url, clinic_site.url.replace("127.0.0.1", "localhost")))
 
 
 @pytest.fixture
 def network_trouble(watch: Watch) -> None:
     """For tests that break the network on purpose: the browser's own message about it is expected."""
-    watch.expected = "Failed to load resource"
+    watch.expected = "Failed to load resource|blocked by CORS policy"
 
 
 @pytest.fixture
@@ -106,13 +182,18 @@ def context(browser: Browser, look: dict[str, Any]) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def page(context: BrowserContext, base_url: str, watch: Watch) -> Iterator[Page]:
-    """The page, opened, with its first screen; at the end, of all tabs: no error, no CSP violation, no other host."""
+def tab(context: BrowserContext, watch: Watch) -> Iterator[Page]:
+    """An empty tab; at the end, of all tabs: no error, no CSP violation, no other host."""
     context.on("console", watch.on_console)
     context.on("weberror", lambda error: watch.troubles.append(str(error.error)))
     context.on("request", watch.on_request)
-    page = context.new_page()
-    page.goto(base_url)
-    page.locator("#step h2").wait_for(state="attached")
-    yield page
+    yield context.new_page()
     assert watch.unexpected() == []
+
+
+@pytest.fixture
+def page(tab: Page, base_url: str) -> Page:
+    """The chat as a page of its own, with its first screen."""
+    tab.goto(base_url)
+    tab.locator("#step h2").wait_for(state="attached")
+    return tab

@@ -15,8 +15,10 @@ from sqlalchemy import select, update
 
 from plateau.content import catalog
 from plateau.protocol import QUESTIONS
+from plateau.server._incoming import Incoming
 from plateau.server._limits import BODY_BYTES, Rate
 from plateau.server._sessions import Sessions
+from plateau.store import Conflict
 from plateau.store._models import Conversation, metadata
 
 New = Callable[[str], Awaitable[Any]]
@@ -92,6 +94,11 @@ REFUSED = [
     ("a command whose name is a list", {**ID, "command": {"name": ["back"]}}, 400, "bad_command"),
     ("change of nothing", {**ID, "command": {"name": "change"}}, 400, "bad_command"),
     ("change of an unknown question", {**ID, "command": {"name": "change", "question": "shoe"}}, 400, "bad_command"),
+    ("after a word", {**ID, "text": "hello", "after": "3"}, 400, "bad_after"),
+    ("after 1.0", {**ID, "text": "hello", "after": 1.0}, 400, "bad_after"),
+    ("after true", {**ID, "text": "hello", "after": True}, 400, "bad_after"),
+    ("after -1", {**ID, "text": "hello", "after": -1}, 400, "bad_after"),
+    ("after a list", {**ID, "text": "hello", "after": [1]}, 400, "bad_after"),
     ("change of a list", {**ID, "command": {"name": "change", "question": []}}, 400, "bad_command"),
 ]  # fmt: skip
 
@@ -133,6 +140,37 @@ async def test_consent_with_health_answers_is_refused_whole(patient: New) -> Non
     assert (response.status_code, response.json()["error"]["code"]) == (400, "not_asked")
     assert (await someone.send(answers={"consent": "yes"}))["stage"] == "safety"
     assert someone.answers() == {"for_whom": "self", "country": "us", "consent": "yes"}
+
+
+@in_one_loop
+async def test_what_another_answer_of_the_message_brings_up_is_taken_with_it(patient: New) -> None:
+    someone = await patient("you")
+    await someone.send(answers={"body_region": "knee", "side": "left", "age_band": "40_49", "pregnancy": "no"})
+    assert someone.asked == ["diagnosis_given", "diagnosis_fit"]
+    kept = {"body_region": "knee", "side": "left", "age_band": "40_49", "pregnancy": "no"}
+    assert kept.items() <= someone.answers().items()
+
+
+@in_one_loop
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"body_region": "neck", "side": "left"},
+        {"body_region": "skipped", "side": "left"},
+        {"side": "left"},
+        {"age_band": "40_49", "side": "left"},
+        {"age_band": "65_plus", "pregnancy": "no"},
+        {"body_region": "knee", "side": "left", "onset": "injury"},
+        {"body_region": "knee", "side": "left", "consent": "no"},
+    ],
+    ids=str,
+)
+async def test_what_no_answer_of_the_message_brings_up_is_not_asked(patient: New, answers: Any) -> None:
+    someone = await patient("you")
+    rows = someone.rows()
+    response = await someone.post({"answers": answers})
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "not_asked")
+    assert someone.rows() == rows
 
 
 # ---------------------------------------------------------------- odd words, taken as words
@@ -297,6 +335,83 @@ async def test_two_messages_at_once_are_both_taken_one_after_the_other(patient: 
     assert sorted(said[-2:]) == sorted(texts)
     latest = max((reply.json() for reply in replies), key=lambda turn: turn["number"])
     assert await someone.resume() == latest
+
+
+@in_one_loop
+@pytest.mark.parametrize(
+    "late",
+    [
+        {"answers": {"safety_now": ["none"]}},
+        {"text": "none of these"},
+        {"command": {"name": "skip"}},
+        {"command": {"name": "back"}},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("missed", [1, -1])
+async def test_a_stale_tab_changes_nothing_and_gets_the_latest_turn(patient: New, late: Any, missed: int) -> None:
+    someone = await patient("safety_now")
+    seen = someone.turn["number"] - missed
+    before, rows = await someone.resume(), someone.rows()
+    response = await someone.post({**late, "after": seen})
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "stale")
+    assert response.json()["turn"] == before
+    assert (await someone.resume(), someone.rows()) == (before, rows)
+    assert (await someone.post({**late, "after": before["number"]})).status_code == 200
+
+
+@in_one_loop
+@pytest.mark.parametrize(
+    "danger",
+    [
+        {"text": "I have crushing chest pain and I cannot breathe", "after": 0},
+        {"text": "I have crushing chest pain and I cannot breathe", "after": "soon"},
+        {"answers": {"safety_now": ["chest_pain"]}, "after": 0},
+    ],
+    ids=str,
+)
+async def test_danger_from_a_stale_tab_is_still_answered(patient: New, danger: Any) -> None:
+    someone = await patient("safety_now")
+    before, rows = await someone.resume(), someone.rows()
+    response = await someone.post(danger)
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "not_saved")
+    said = response.json()["turn"]["messages"]
+    assert [message["id"] for message in said] == ["safety.emergency", "safety.net.not_saved"]
+    assert "911" in said[0]["text"]
+    assert (await someone.resume(), someone.rows()) == (before, rows)
+
+
+@in_one_loop
+async def test_a_message_that_was_taken_is_taken_however_old_it_is(patient: New) -> None:
+    someone = await patient("safety_now")
+    message = {"id": "same", "answers": {"safety_now": ["none"]}, "after": someone.turn["number"]}
+    first = await someone.send(**message)
+    await someone.send(answers={"safety_nerves": ["none"]}, after=first["number"])
+    rows = someone.rows()
+    again = await someone.post(message)
+    assert (again.status_code, again.json()) == (200, first)
+    assert someone.rows() == rows
+
+
+@in_one_loop
+@pytest.mark.parametrize(("guarded", "status"), [(True, 409), (False, 200)])
+async def test_a_message_that_another_worker_overtook_is_stale(
+    patient: New, served: Served, monkeypatch: pytest.MonkeyPatch, guarded: bool, status: int
+) -> None:
+    turns = served[1].state.gateway.turns
+    someone = await patient("safety_now")
+    taken = turns._turn
+
+    async def overtaken(agent: Any, store: Any, conversation: str, message: Incoming, heard: Any) -> Any:
+        monkeypatch.setattr(turns, "_turn", taken)
+        await taken(agent, store, conversation, Incoming("quicker", text="what is dry needling"), ())
+        raise Conflict("another worker was quicker")
+
+    monkeypatch.setattr(turns, "_turn", overtaken)
+    after = {"after": someone.turn["number"]} if guarded else {}
+    response = await someone.post({"answers": {"safety_now": ["none"]}, **after})
+    assert response.status_code == status
+    assert ("safety_now" in someone.answers()) is not guarded
 
 
 @in_one_loop

@@ -128,6 +128,46 @@ async def test_pages_stand_behind_links_that_nobody_can_guess(patient: New) -> N
 
 
 @in_one_loop
+async def test_the_pictures_of_the_page_come_for_the_chat_too(patient: New) -> None:
+    treated = await patient()
+    await walk(treated, FIRST)
+    response = await treated.call("GET", "/api/pictures")
+    shown = response.json()["pictures"]
+    assert (response.status_code, response.headers["cache-control"]) == (200, "no-store")
+    assert [picture["id"] for picture in shown] == ["pain", "function", "adherence", "body"]
+    page = (await treated.call("GET", (await handout(treated))["plan"], headers={})).text
+    for picture in shown:
+        assert set(picture) == {"id", "title", "says", "alt", "svg"}
+        assert picture["svg"].startswith("<svg") and picture["svg"] in page
+        assert picture["title"] and picture["alt"]
+    assert page.count("<figure") == len(shown)
+
+
+@in_one_loop
+@pytest.mark.parametrize(
+    ("where", "status", "code"),
+    [("no token", 401, "bad_token"), ("no plan", 404, "no_plan"), ("too often", 429, "too_many")],
+)
+async def test_pictures_that_cannot_be_had(
+    patient: New, monkeypatch: pytest.MonkeyPatch, where: str, status: int, code: str
+) -> None:
+    treated = await patient("you")
+    if where == "too often":
+        monkeypatch.setattr(treated.app.state.gateway.turn_rate, "allows", lambda key: False)
+    response = await treated.call("GET", "/api/pictures", headers={} if where == "no token" else None)
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+
+
+@in_one_loop
+async def test_where_help_comes_first_there_are_no_pictures(patient: New) -> None:
+    treated = await patient()
+    await walk(treated, FIRST)
+    await treated.send(text="I have crushing chest pain right now")
+    assert treated.turn["stage"] == "emergency"
+    assert (await treated.call("GET", "/api/pictures")).json() == {"pictures": []}
+
+
+@in_one_loop
 async def test_a_page_says_what_the_patient_said_and_runs_nothing_of_it(patient: New) -> None:
     treated = await patient()
     nasty = {"goal": "<script>alert(1)</script> & {{ 7*7 }} #import"}

@@ -30,6 +30,22 @@ def test_the_shipped_clinic_is_right() -> None:
 def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
     here = load(tmp_path, GOOD)
     assert (here.booking_link, here.keep_before_consent_minutes, dict(here.numbers)) == (None, 15, {})
+    assert (here.origins, here.exit_link) == ((), "https://www.wikipedia.org/")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://a.example",
+        "https://www.a-b.example:8443",
+        "https://203.0.113.7",
+        "https://intranet",
+        "http://localhost:8000",
+        "http://127.0.0.1:8000",
+    ],
+)
+def test_pages_of_the_clinics_sites_may_hold_the_chat(tmp_path: Path, origin: str) -> None:
+    assert load(tmp_path, {**GOOD, "origins": [origin]}).origins == [origin]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +86,40 @@ def test_the_clinics_own_numbers_go_before(tmp_path: Path) -> None:
         ({"texts": {"consent": "ok?"}}, "texts.consent", '"minLength": 40'),
         ({"texts": {"privacy": "{phone}" * 9}}, "texts.privacy", "pattern"),
         ({"texts": {"greeting": "x" * 50}}, "texts", "consent, privacy"),
+        ({"origins": "https://a.example"}, "origins", '"array"'),
+        ({"origins": None}, "origins", '"array"'),
+        ({"origins": ["https://a.example", "https://a.example"]}, "origins", "uniqueItems"),
+        ({"origins": [7]}, "origins.0", '"string"'),
+        *(
+            ({"origins": ["https://a.example", wrong]}, "origins.1", "pattern")
+            for wrong in (
+                "*",
+                "null",
+                "",
+                "a.example",
+                "http://a.example",
+                "https://a.example/",
+                "https://a.example/chat",
+                "https://A.example",
+                "https://*.example",
+                "https://a.example:443",
+                "https://a.example:0",
+                "https://a.example:x",
+                "https://a.example; script-src *",
+                "https://a.example\n",
+                "https://a@b.example",
+                "https://-a.example",
+                "http://localhost",
+                "http://localhost:80",
+                "http://127.0.0.2:8000",
+                "http://localhost.example:8000",
+            )
+        ),
+        ({"exit_link": "http://a.example"}, "exit_link", "https"),
+        ({"exit_link": "https://"}, "exit_link", "https"),
+        ({"exit_link": "https://a.example\n"}, "exit_link", "https"),
+        ({"exit_link": "javascript:alert(1)"}, "exit_link", "https"),
+        ({"exit_link": None}, "exit_link", '"string"'),
         ({"colour": "blue"}, "the whole file", "name, phone, booking_link"),
     ],
     ids=str,

@@ -25,7 +25,7 @@ VARIABLE = re.compile(r"PLATEAU_[A-Z_]+\b")
 PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]*|\w[\w-]*\.(?:yml|md|toml|lock))(?: [^`]*)?`")
 PLACES = (ROOT, ROOT / "docs", ROOT / "plateau")
 # Made by the set-up, or named as what must not be.
-NOT_IN_GIT = {"models/plateau.tar.gz", "my_case.yml", "my_rules.yml", "sign-off.yml", "uv.lock"}
+NOT_IN_GIT = {"web/dist/manifest.json", "models/plateau.tar.gz", "my_case.yml", "my_rules.yml", "sign-off.yml", "uv.lock"}
 
 
 def page(name: str) -> str:
@@ -103,7 +103,8 @@ def test_every_path_named_exists(name: str) -> None:
 
 def test_every_direct_dependency_is_told() -> None:
     text = page("dependencies.md")
-    server, rest = text.split("## What only developing and testing need")
+    server, rest = text.split("## The chat component")
+    web, rest = rest.split("## What only developing and testing need")
     tests = rest.split("## Turned down")[0]
 
     def told(part: str) -> set[str]:
@@ -112,6 +113,8 @@ def test_every_direct_dependency_is_told() -> None:
 
     assert told(server) == names(PROJECT["project"]["dependencies"])
     assert told(tests) == names(PROJECT["dependency-groups"]["dev"])
+    npm = json.loads((ROOT / "web" / "package.json").read_text("utf-8"))
+    assert told(web) == {*npm["dependencies"], *npm["devDependencies"], *names(PROJECT["dependency-groups"]["web"])}
 
 
 def test_every_override_is_told() -> None:

@@ -98,6 +98,51 @@ def test_a_section_says_how_far_it_is(asked: str, section: dict[str, Any]) -> No
     assert {name: found[name] for name in section} == section
 
 
+YOU = {"age_band": "65_plus", "body_region": "neck", "diagnosis_given": "a sprain", "diagnosis_fit": "fits"}
+URGENT = [{"id": "dvt", "tier": "same_day", "state": "reported"}]
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers", "left"),
+    [
+        ("safety_now", AGREED, 16),
+        ("age_band", SAFE, 12),
+        ("onset", SAFE | YOU, 10),
+        ("hurts_at", SAFE | YOU | {"diagnosis_fit": "different_place"}, 11),
+        ("pain_now", SAFE, 2),
+        ("tried", SAFE, 0),
+        ("tried", SAFE | NEEDS["clash_pain"], 1),
+        ("onset", SAFE | YOU | {"red_flags": URGENT}, 4),
+    ],
+)
+def test_a_section_says_how_many_screens_are_left(asked: str, answers: Any, left: int) -> None:
+    assert shown("x", asked, answers)["section"]["left"] == left
+
+
+def control(name: str, answers: Any) -> dict[str, Any]:
+    return next(item for item in shown("x", name, answers)["questions"] if item["id"] == name)
+
+
+def test_only_where_the_body_is_asked_about_it_may_be_drawn() -> None:
+    drawn = {name: control(name, SAFE | NEEDS.get(name, {})).get("picture") for name in QUESTIONS if name != "review"}
+    assert {name: picture for name, picture in drawn.items() if picture} == {"body_region": "body", "hurts_at": "body"}
+
+
+def test_the_drawing_says_for_which_regions_the_side_is_asked_with_them() -> None:
+    sides = control("body_region", SAFE)["sides"]
+    assert sides["question"] == "side"
+    assert sides["titles"] == {"left": "Left", "right": "Right"}
+    assert {"knee", "shoulder"} <= set(sides["values"])
+    for region in QUESTIONS["body_region"].values:
+        then = [item["id"] for item in shown("x", "body_region", SAFE | {"body_region": region})["questions"]]
+        assert ("side" in then) is (region in sides["values"]), region
+
+
+@pytest.mark.parametrize(("name", "more"), [("body_region", {"side": "left"}), ("hurts_at", {"body_region": "knee"})])
+def test_no_side_is_drawn_where_it_is_known_or_not_asked_there(name: str, more: Any) -> None:
+    assert "sides" not in control(name, SAFE | NEEDS.get(name, {}) | more)
+
+
 def test_the_opening_is_no_numbered_section() -> None:
     assert shown("opening", "for_whom", {})["section"] is None
 

@@ -12,9 +12,11 @@ from plateau.protocol import (
     QUESTIONS,
     SECTIONS,
     adherence,
+    answered_together,
     merge_flags,
     next_question,
     next_section,
+    opening,
     previous_question,
     record_of,
     red_flags,
@@ -222,6 +224,61 @@ def test_a_settled_red_flag_keeps_its_words(flag: dict[str, str], state: str, af
 @pytest.mark.parametrize(("done", "prescribed", "expected"), [(3, 5, 60.0), (7, 5, 100.0), (0, 7, 0.0)])
 def test_adherence(done: float, prescribed: float, expected: float) -> None:
     assert adherence({"hep_days_done": done, "hep_days_prescribed": prescribed}) == expected
+
+
+@pytest.mark.parametrize(
+    ("current", "held", "given", "taken"),
+    [
+        ("age_band", {}, {"age_band": "18_39"}, ["age_band"]),
+        ("age_band", {}, {"side": "left", "body_region": "knee"}, ["body_region", "side"]),
+        ("age_band", {}, {"pregnancy": "no", "age_band": "18_39"}, ["age_band", "pregnancy"]),
+        ("age_band", {}, {"side": "left", "body_region": "neck"}, ["body_region"]),
+        ("age_band", {}, {"side": "left"}, []),
+        ("age_band", {"side": "right"}, {"side": "left", "body_region": "knee"}, ["body_region"]),
+        ("side", {"age_band": "65_plus", "body_region": "knee"}, {"side": "left"}, ["side"]),
+        ("age_band", {}, {"body_region": "knee", "onset": "injury"}, ["body_region"]),
+        (
+            "onset",
+            {"body_region": "knee"},
+            {"onset": "surgery", "joint_replacement": "yes"},
+            ["onset", "joint_replacement"],
+        ),
+    ],
+)
+def test_answers_of_one_moment_are_taken_with_what_they_bring_up(
+    current: str, held: dict[str, Any], given: dict[str, Any], taken: list[str]
+) -> None:
+    assert answered_together({**SAFE, **held}, current, given) == tuple(taken)
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "held", "values"),
+    [
+        ("age_band", "pregnancy", {}, ("under_18", "18_39", "40_49")),
+        ("age_band", "pregnancy", {"pregnancy": "no"}, ()),
+        ("age_band", "side", {}, ()),
+        ("age_band", "age_band", {}, ()),
+        ("diagnosis_fit", "hurts_at", {}, ()),
+        ("body_region", "joint_replacement", {"age_band": "65_plus"}, ()),
+        ("onset", "joint_replacement", {"body_region": "knee", "age_band": "18_39"}, ("surgery",)),
+    ],
+)
+def test_values_that_bring_up_another_question_of_the_screen(
+    name: str, other: str, held: dict[str, Any], values: tuple[str, ...]
+) -> None:
+    assert opening({**SAFE, **held}, name, other) == values
+
+
+def test_the_screens_left_are_never_fewer_than_those_that_come() -> None:
+    answers: dict[str, Any] = {}
+    seen: list[tuple[str, int]] = []
+    while name := next_question(answers):
+        shown = screen(answers, name)
+        if seen[-1:] != [(shown.id, shown.left)]:
+            seen.append((shown.id, shown.left))
+        answers[name] = quiet_answer(name)
+    assert [left for _, left in seen[-3:]] == [1, 0, 0]
+    assert seen[0][1] >= 10
 
 
 @pytest.mark.parametrize("answers", [{}, {"hep_days_done": 3}, {"hep_days_done": 3, "hep_days_prescribed": 0}])

@@ -1,0 +1,473 @@
+/** One patient's conversation as this tab knows it: what is shown, what is filled in, what is on its way. No page here. */
+
+import { draftOf, mayBeEmpty, read, shown, sided, type Draft, type Reading } from "./answers.ts";
+import type { Body, Content, Gateway, Reply } from "./gateway.ts";
+import { NEW_VISIT, type Entry, type Memory, type Said } from "./memory.ts";
+import { inOrder, type Figure, type Handout, type Message, type Picture, type Question, type Screen, type Turn } from "./turns.ts";
+import { Words } from "./words.ts";
+
+// A question of more characters is named by its screen's title in the conversation so far.
+const LONG = 140;
+// Milliseconds before a turn that failed is tried again by itself: a server that restarts is back soon.
+const WAITS = [400, 1200];
+const SIGN_AFTER = 400;
+// Milliseconds after which a tab that is looked at again asks whether the conversation went on elsewhere.
+const STALE_AFTER = 5_000;
+
+export type TroubleName = "network" | "offline" | "not_saved" | "wait" | "busy" | "refused" | "ended" | "load" | "keep" | "forget";
+
+export interface Trouble {
+  readonly name: TroubleName;
+  /** What is said although the turn was not saved: danger was heard. */
+  readonly urgent: readonly Message[];
+  readonly button: "errors.again" | "errors.retry" | "session.begin" | null;
+  readonly action: () => unknown;
+}
+
+/** What has just been shown, for who watches: `gesture` says that it follows a press or key of the patient. */
+export interface Arrival {
+  readonly messages: readonly Message[];
+  readonly gesture: boolean;
+}
+
+/** Who shows the conversation. */
+export interface Watcher {
+  changed(): void;
+  arrived(arrival: Arrival): void;
+  /** Something is to be mended: the question (null: the box for own words, or the code) and its control. */
+  mend(question: string | null, at?: string): void;
+  announce(text: string): void;
+}
+
+interface Clock {
+  readonly wait: (milliseconds: number) => Promise<void>;
+  readonly now: () => number;
+  readonly id: () => string;
+  readonly online: () => boolean;
+}
+
+const CLOCK: Clock = {
+  wait: (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); }),
+  now: () => Date.now(),
+  id: () => crypto.randomUUID(),
+  online: () => navigator.onLine,
+};
+
+const asQuestion = (question: Question, title: string): string => question.text.length > LONG ? title : question.text;
+
+export class Conversation {
+  words: Words | null = null;
+  /** True: not even the words could be had. */
+  failed = false;
+  log: readonly Entry[] = [];
+  screen: Screen | null = null;
+  drafts: Readonly<Record<string, Draft>> = {};
+  problems: Readonly<Record<string, Reading>> = {};
+  text = "";
+  textProblem = false;
+  code = "";
+  codeProblem: "" | "come_back.empty" | "come_back.wrong" = "";
+  busy = false;
+  /** Busy for so long that it is said. */
+  slow = false;
+  trouble: Trouble | null = null;
+  handout: Handout | null = null;
+  pictures: readonly Picture[] = [];
+  figure: Figure | null = null;
+  known = false;
+  forgotten = false;
+
+  readonly #gateway: Gateway;
+  readonly #memory: Memory;
+  readonly #watcher: Watcher;
+  readonly #clock: Clock;
+  #number: number | null = null;
+  #unsent: { readonly key: string; readonly body: Body; readonly said: readonly Said[] } | null = null;
+  #heard = 0;
+  #figureAsked = false;
+
+  constructor(gateway: Gateway, memory: Memory, watcher: Watcher, clock: Clock = CLOCK) {
+    [this.#gateway, this.#memory, this.#watcher, this.#clock] = [gateway, memory, watcher, clock];
+  }
+
+  get running(): boolean { return this.#memory.token !== null; }
+
+  /** Nothing is answered yet, and nobody has been recognised. */
+  get atStart(): boolean {
+    return this.screen?.kind === "questions" && !this.known && !this.screen.commands.includes("back")
+      && this.screen.questions.every(({ current }) => current === null || current === undefined);
+  }
+
+  can(command: string): boolean { return Boolean(this.screen?.commands.includes(command)); }
+
+  // ---- beginning, going on, ending
+
+  async loadWords(): Promise<boolean> {
+    if (this.words) return true;
+    const words = await this.#gateway.words();
+    this.words = words && new Words(words);
+    this.failed = !words;
+    this.#watcher.changed();
+    return Boolean(words);
+  }
+
+  /** Go on where this tab was, or begin; `patient` gives the clinic's token for someone it knows. */
+  async open(patient?: string): Promise<void> {
+    if (this.screen || this.busy) return;
+    let ended = false;
+    await this.#whileBusy(async () => {
+      this.trouble = null;
+      const held = this.#memory.token;
+      this.#gateway.token = held;
+      const first = held ? this.#gateway.resume() : this.#gateway.begin(patient ? { patient } : {});
+      const [fine, reply] = await Promise.all([this.loadWords(), first]);
+      if (!fine) return;
+      if (!held) await this.#begun(reply, patient);
+      else ended = !this.#resumed(reply as Reply & { data: Turn | null });
+    });
+    if (ended) return this.begin("session.expired", false);
+    if (this.#unsent) await this.#resend();
+  }
+
+  async #begun(reply: Reply, patient?: string, notice?: string, gesture = false): Promise<void> {
+    if (patient && (reply.status === 400 || reply.status === 404)) {
+      // The clinic's token has ended: the patient goes on as someone new, and is told.
+      return this.#begun(await this.#gateway.begin(), undefined, "come_back.not_known", gesture);
+    }
+    if (reply.status !== 201) return this.#fail("load", "errors.retry", () => this.open(patient));
+    this.#enter(reply, Boolean(patient), notice ?? (patient ? "come_back.greeted" : undefined), gesture);
+  }
+
+  /** Show where the conversation is; false: it has ended. */
+  #resumed({ status, data }: Reply & { data: Turn | null }): boolean {
+    if (status === 200 && data) {
+      const visit = this.#memory.visit;
+      [this.known, this.text] = [visit.known, visit.text];
+      this.#unsent = visit.unsent && { ...visit.unsent, key: "" };
+      const same = visit.number !== null && visit.number === data.number;
+      this.log = visit.log;
+      // What is filled in stays, if it is still asked.
+      const drafts = visit.screen === data.screen?.id ? visit.drafts : {};
+      this.#show(data, { drafts, silent: same });
+      return true;
+    }
+    if (status >= 400 && status < 500 && status !== 429) return false;
+    this.#fail("load", "errors.retry", () => this.open());
+    return true;
+  }
+
+  /** Open a new conversation. */
+  begin(notice?: string, gesture = true): Promise<void> {
+    return this.#whileBusy(async () => {
+      this.#leave();
+      await this.#begun(await this.#gateway.begin(), undefined, notice, gesture);
+    });
+  }
+
+  #enter({ data }: Reply, known: boolean, notice: string | undefined, gesture: boolean): void {
+    const { token, turn } = data!;
+    // Who comes back by a code has perhaps filled in what is asked first of everybody.
+    const drafts = this.screen?.id === turn!.screen?.id ? this.drafts : {};
+    this.#leave();
+    this.#gateway.token = this.#memory.token = token!;
+    this.known = known;
+    const said = notice ? [{ id: `page.${notice}`, kind: "notice", text: this.words!.get(notice) }] : [];
+    this.#show({ ...turn!, messages: [...said, ...turn!.messages] }, { gesture, drafts });
+  }
+
+  #leave(): void {
+    this.#gateway.token = null;
+    const { open } = this.#memory.visit;
+    this.#memory.clear();
+    this.#memory.visit = { ...NEW_VISIT, open };
+    Object.assign(this, {
+      log: [], screen: null, drafts: {}, problems: {}, text: "", textProblem: false, code: "", codeProblem: "", trouble: null,
+      handout: null, pictures: [], known: false, forgotten: false,
+    });
+    this.#number = null;
+    this.#unsent = null;
+  }
+
+  /** Begin again as someone known. Until the code is taken, nothing changes. */
+  async comeBack(): Promise<void> {
+    const code = this.code.trim();
+    this.#codeIs(code ? "" : "come_back.empty");
+    if (!code) return this.#watcher.mend(null, "code");
+    const token = this.#gateway.token;
+    await this.#whileBusy(async () => {
+      this.trouble = null;
+      const reply = await this.#gateway.begin({ code });
+      if (reply.status === 201) return this.#enter(reply, true, "come_back.known", true);
+      this.#gateway.token = token;
+      if (reply.status !== 400 && reply.status !== 404) return this.#explain(reply, () => this.comeBack());
+      this.#codeIs("come_back.wrong");
+      this.#watcher.mend(null, "code");
+    });
+  }
+
+  #codeIs(problem: Conversation["codeProblem"]): void {
+    this.codeProblem = problem;
+    if (problem) this.#watcher.announce(this.words!.get(problem));
+    this.#watcher.changed();
+  }
+
+  /** Delete what the clinic holds of this patient. */
+  async forget(): Promise<void> {
+    await this.#whileBusy(async () => {
+      const { status } = await this.#gateway.forget();
+      if (status !== 200 && status !== 401) return this.#fail("forget", "errors.retry", () => this.forget());
+      this.#leave();
+      this.forgotten = true;
+      this.#watcher.arrived({ messages: [], gesture: true });
+    });
+  }
+
+  /** Take all traces from this tab; the answers stay at the clinic. */
+  quit(): void {
+    this.#leave();
+    this.#memory.clear();
+    this.#watcher.changed();
+  }
+
+  /** Get links to the plan's pages and a code to come back. */
+  async keep(): Promise<void> {
+    await this.#whileBusy(async () => {
+      this.trouble = null;
+      const { status, data } = await this.#gateway.handout();
+      if (status === 401) return this.#explain({ status, data: null }, () => this.keep());
+      if (status !== 201 || !data) return this.#fail("keep", "errors.retry", () => this.keep());
+      this.handout = data;
+      this.#watcher.announce(this.words!.get("keep.ready"));
+      this.#watcher.mend(null, "keep-heading");
+    });
+  }
+
+  address(path: string): string { return this.#gateway.address(path); }
+
+  /** The tab is looked at again, or the network is back: finish what is unsent, see what went on elsewhere. */
+  async wake(): Promise<void> {
+    if (this.busy) return;
+    if (this.trouble && this.trouble.button && ["network", "offline", "load"].includes(this.trouble.name)) return void await this.trouble.action();
+    if (this.failed || !this.running || !this.screen || this.#clock.now() - this.#heard < STALE_AFTER) return;
+    const { status, data } = await this.#gateway.resume();
+    this.#heard = this.#clock.now();
+    // Not while a turn of this tab is on its way: its reply tells the same.
+    if (status === 200 && data && data.number !== this.#number && !this.busy) this.#wentOn(data);
+  }
+
+  #wentOn(turn: Turn): void {
+    const notice = { id: "page.went_on", kind: "notice", text: this.words!.get("session.went_on") };
+    this.#unsent = null;
+    this.#show({ ...turn, messages: [notice, ...turn.messages] }, {});
+  }
+
+  // ---- filling in
+
+  draft(question: string, draft: Draft): void {
+    this.drafts = { ...this.drafts, [question]: { ...this.drafts[question], ...draft } };
+    this.#save();
+    this.#watcher.changed();
+  }
+
+  type(text: string): void {
+    this.text = text;
+    this.textProblem = false;
+    this.#save();
+  }
+
+  set isOpen(open: boolean) { this.#memory.visit = { ...this.#memory.visit, open }; }
+  get isOpen(): boolean { return this.#memory.visit.open; }
+
+  #save(): void {
+    if (!this.running) return;
+    this.#memory.visit = {
+      known: this.known, open: this.isOpen, number: this.#number, log: this.log, screen: this.screen?.id ?? null, drafts: this.drafts,
+      text: this.text, unsent: this.#unsent && { body: this.#unsent.body, said: this.#unsent.said },
+    };
+  }
+
+  // ---- sending
+
+  /** Continue: what is filled in, or what is typed below if nothing is. */
+  submit(): Promise<void> {
+    const untouched = (this.screen?.questions ?? []).every((question) => {
+      const { value, wrong } = read(question, this.drafts[question.id] ?? {});
+      return value === undefined && !wrong;
+    });
+    return untouched && this.text.trim() ? this.say() : this.#answer();
+  }
+
+  /** Send what is filled in; `instead` ("unknown" or "skipped") stands for what is not, and asks for nothing more. */
+  async #answer(instead?: "unknown" | "skipped"): Promise<void> {
+    const questions = this.screen!.questions;
+    const readings = questions.map((question) => [question, read(question, this.drafts[question.id] ?? {})] as const);
+    const wrong = readings.filter(([question, { value, wrong }]) => wrong || (!instead && value === undefined && !mayBeEmpty(question)));
+    this.problems = Object.fromEntries(wrong.map(([{ id }, reading]) => [id, reading]));
+    if (wrong[0]) {
+      this.#watcher.changed();
+      return this.#watcher.mend(wrong[0][0].id, wrong[0][1].at);
+    }
+    const answers: Record<string, unknown> = {};
+    const said: Said[] = [];
+    for (const [question, { value }] of readings) {
+      const tapped = this.drafts[question.id]?.side;
+      const side = typeof value === "string" && sided(question, value) ? tapped : undefined;
+      answers[question.id] = value ?? instead ?? "skipped";
+      if (side) answers[question.sides!.question] = side;
+      said.push({
+        label: asQuestion(question, this.screen!.title),
+        answer: value === undefined ? this.words!.get("answers.none_given") : shown(question, value, this.words!, side),
+      });
+    }
+    await this.#send({ answers }, said);
+  }
+
+  command(name: string, row?: { readonly question: string; readonly label: string }): Promise<void> {
+    const questions = this.screen?.questions ?? [];
+    const passes = name === "skip" ? "skipped" : name === "dont_know" ? "unknown" : null;
+    // The answers already filled in on this screen must not be lost with the ones passed over.
+    if (passes && questions.length > 1 && questions.some((question) => read(question, this.drafts[question.id] ?? {}).value !== undefined)) {
+      return this.#answer(passes);
+    }
+    const question = row?.question ?? (name === "why" && questions.length === 1 ? questions[0]!.id : undefined);
+    const answer = row ? this.words!.fill("commands.change_what", row) : this.words!.get(`commands.${name}`);
+    return this.#send({ command: question ? { name, question } : { name } }, [{ label: null, answer }]);
+  }
+
+  async say(): Promise<void> {
+    const text = this.text.trim();
+    this.textProblem = !text;
+    if (text) return this.#send({ text }, [{ label: null, answer: text }]);
+    this.#watcher.changed();
+    this.#watcher.mend(null, "say-text");
+  }
+
+  /** Send one turn. The same content after a failure keeps its id, so that the gateway takes it only once. */
+  async #send(content: Content, said: readonly Said[]): Promise<void> {
+    if (this.busy) return;
+    const key = JSON.stringify(content);
+    if (this.#unsent?.key !== key) {
+      const after = this.#number === null ? {} : { after: this.#number };
+      this.#unsent = { key, said, body: { id: this.#clock.id(), ...after, ...content } };
+    }
+    this.#save();
+    await this.#resend();
+  }
+
+  async #resend(): Promise<void> {
+    const unsent = this.#unsent;
+    if (!unsent) return;
+    await this.#whileBusy(async () => {
+      this.trouble = null;
+      const reply = await this.#tried(unsent.body);
+      if (reply.status === 409 && reply.data?.error?.code === "stale" && reply.data.turn) return this.#wentOn(reply.data.turn);
+      if (reply.status !== 200) return this.#explain(reply, () => this.#resend());
+      this.#unsent = null;
+      if ("text" in unsent.body) this.text = "";
+      this.#show(reply.data as unknown as Turn, { said: unsent.said, gesture: true });
+    });
+  }
+
+  async #tried(body: Body): Promise<Reply> {
+    let reply = await this.#gateway.turn(body);
+    for (const pause of WAITS) {
+      const busy = reply.status === 409 && reply.data?.error?.code !== "stale";
+      const away = (reply.status === 0 && this.#clock.online()) || reply.status === 502 || reply.status === 504;
+      if (!busy && !away) break;
+      await this.#clock.wait(pause);
+      reply = await this.#gateway.turn(body);
+    }
+    return reply;
+  }
+
+  #explain({ status, data }: Reply, again: () => unknown): void {
+    const urgent = (data?.turn?.messages ?? []).filter(({ kind }) => kind === "emergency");
+    const name = troubleOf(status, this.#clock.online());
+    if (status === 400 || status === 413) {
+      // It will never be taken; what is filled in stays on the screen.
+      this.#unsent = null;
+    }
+    const button = name === "ended" ? "session.begin" : name === "refused" ? null : "errors.again";
+    this.#fail(name, button, name === "ended" ? () => this.begin() : again, urgent);
+  }
+
+  #fail(name: TroubleName, button: Trouble["button"], action: Trouble["action"], urgent: readonly Message[] = []): void {
+    this.trouble = { name, button, action, urgent };
+    this.#save();
+    this.#watcher.changed();
+    if (urgent.length) this.#watcher.mend(null, "trouble-heading");
+  }
+
+  // ---- showing
+
+  #show(turn: Turn, { said = [], gesture = false, drafts, silent = false }: {
+    said?: readonly Said[]; gesture?: boolean; drafts?: Readonly<Record<string, Draft>>; silent?: boolean;
+  }): void {
+    const messages = inOrder(turn, this.words!.get("emergency.lead"));
+    const before = this.screen;
+    this.screen = turn.screen;
+    this.#number = turn.number ?? null;
+    this.#heard = this.#clock.now();
+    this.problems = {};
+    this.drafts = this.#draftsOf(turn.screen, before, drafts);
+    if (!silent || !this.log.length) this.log = [...this.log, { said, messages, heading: turn.screen?.kind === "emergency" ? turn.screen.title : "" }];
+    const plan = messages.some(({ kind }) => kind === "plan");
+    // A new plan has no links yet.
+    if (turn.screen?.kind !== "plan" || plan) [this.handout, this.pictures] = [null, []];
+    this.#save();
+    this.#watcher.changed();
+    this.#watcher.arrived({ messages: silent ? [] : messages, gesture });
+    if (turn.screen?.kind === "plan" && !this.pictures.length) void this.#loadPictures();
+    if (!this.#figureAsked) void this.#loadFigure();
+  }
+
+  /** What the patient has filled in stays when the same questions come back (after "Why do you ask?", say),
+      unless the gateway has since read another answer for them. */
+  #draftsOf(next: Screen | null, before: Screen | null, held: Readonly<Record<string, Draft>> = {}): Readonly<Record<string, Draft>> {
+    return Object.fromEntries((next?.questions ?? []).map((question) => {
+      const old = before?.id === next?.id ? before?.questions.find(({ id }) => id === question.id) : undefined;
+      const same = old && JSON.stringify(old.current) === JSON.stringify(question.current);
+      return [question.id, (same ? this.drafts[question.id] : held[question.id]) ?? draftOf(question)];
+    }));
+  }
+
+  async #loadPictures(): Promise<void> {
+    this.pictures = (await this.#gateway.pictures())?.pictures ?? [];
+    this.#watcher.changed();
+  }
+
+  async #loadFigure(): Promise<void> {
+    this.#figureAsked = true;
+    this.figure = await this.#gateway.figure();
+    this.#watcher.changed();
+  }
+
+  /** Run `work` with the typing sign if it takes long; what is pressed meanwhile is not taken. */
+  async #whileBusy(work: () => Promise<void>): Promise<void> {
+    if (this.busy) return;
+    this.busy = true;
+    this.#watcher.changed();
+    let over = false;
+    void this.#clock.wait(SIGN_AFTER).then(() => {
+      if (over || !this.words) return;
+      this.slow = true;
+      this.#watcher.announce(this.words.get("typing"));
+      this.#watcher.changed();
+    });
+    try {
+      await work();
+    } finally {
+      over = true;
+      this.busy = this.slow = false;
+      this.#watcher.changed();
+    }
+  }
+}
+
+function troubleOf(status: number, online: boolean): TroubleName {
+  if (status === 0) return online ? "network" : "offline";
+  if (status === 401) return "ended";
+  if (status === 409) return "busy";
+  if (status === 429) return "wait";
+  return status >= 500 ? "not_saved" : "refused";
+}
