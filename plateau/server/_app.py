@@ -106,7 +106,7 @@ class Gateway:
         self.turns.start(*load_agent(Path(self.settings.model), self.database, project))
 
     async def begin(self, request: Request) -> Response:
-        if not self.session_rate.allows(request.client.host if request.client else ""):
+        if not self.session_rate.allows(_address(request)):
             return _error(429, "too_many", "Too many new conversations from this address. Please wait a minute.")
         patient = await self._patient(read_beginning(await _body(request)))
         conversation = new_conversation()
@@ -115,7 +115,10 @@ class Gateway:
         return JSONResponse(made, 201)
 
     async def turn(self, request: Request) -> Response:
-        conversation = self._conversation(request)
+        try:
+            conversation = self._conversation(request)
+        except BadToken:
+            raise BadToken(await self._last_words(request)) from None
         try:
             message = read(await _body(request))
         except BadRequest as error:
@@ -126,6 +129,16 @@ class Gateway:
             return _error(429, "too_many", "Too many messages at once. Please wait a moment and send it again.")
         return JSONResponse(await self.turns.take(conversation, message))
 
+    async def _last_words(self, request: Request) -> dict[str, Any] | None:
+        """What is said to danger that is told in a conversation that has ended."""
+        if not self.page_rate.allows(_address(request)):
+            return None
+        try:
+            words = read(await _body(request)).words
+        except BadRequest as error:
+            words = error.words
+        return self.turns.last_words(words)
+
     async def resume(self, request: Request) -> Response:
         last = await self.turns.last(self._conversation(request))
         if last is None:
@@ -133,7 +146,8 @@ class Gateway:
         return JSONResponse(last)
 
     async def forget(self, request: Request) -> Response:
-        await self.turns.forget(self._conversation(request))
+        # Whoever comes too late to go on can still delete.
+        await self.turns.forget(self._conversation(request, even_old=True))
         return JSONResponse({"forgotten": True})
 
     async def handout(self, request: Request) -> Response:
@@ -181,8 +195,7 @@ class Gateway:
         return Response(await run_in_threadpool(STYLE.read_text, "utf-8"), media_type="text/css")
 
     async def _opened(self, kind: str, request: Request) -> Opened:
-        address = request.client.host if request.client else ""
-        if not self.page_rate.allows(address):
+        if not self.page_rate.allows(_address(request)):
             raise TooMany
         return await self.handouts.open(kind, request.path_params["link"])
 
@@ -250,11 +263,11 @@ class Gateway:
             response.headers.setdefault(name, value)
         return response
 
-    def _conversation(self, request: Request) -> str:
+    def _conversation(self, request: Request, *, even_old: bool = False) -> str:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise BadToken
-        return self.sessions.conversation(token.strip())
+        return self.sessions.conversation(token.strip(), even_old=even_old)
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -333,6 +346,10 @@ async def _purge(turns: Turns) -> None:
             logger.error("could not purge: %s", error)
 
 
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
 async def _body(request: Request) -> bytes:
     body = b""
     async for chunk in request.stream():
@@ -365,7 +382,7 @@ def _form(request: Request, *known: str) -> str | None:
 
 
 def _file(body: bytes, kind: str, name: str) -> Response:
-    return Response(body, media_type=kind, headers={"Content-Disposition": f'inline; filename="{name}"'})
+    return Response(body, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
 def _error(status: int, code: str, message: str, **more: Any) -> JSONResponse:
@@ -384,7 +401,9 @@ async def _bad_origin(request: Request) -> Response:
 
 
 async def _bad_token(request: Request, error: Exception) -> Response:
-    return _error(401, "bad_token", "This conversation has ended or is not yours. Please start again.")
+    turn = error.turn if isinstance(error, BadToken) else None
+    more = {"turn": turn} if turn else {}
+    return _error(401, "bad_token", "This conversation has ended or is not yours. Please start again.", **more)
 
 
 async def _bad_code(request: Request, error: Exception) -> Response:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
@@ -12,7 +14,11 @@ LIFETIME = 12 * 60 * 60  # seconds
 
 
 class BadToken(Exception):
-    """The token is not one of ours, or too old."""
+    """The token is not one of ours, or too old; `turn` is what is said even so, where danger was heard."""
+
+    def __init__(self, turn: Mapping[str, Any] | None = None) -> None:
+        super().__init__("bad token")
+        self.turn = turn
 
 
 class Sessions:
@@ -25,10 +31,10 @@ class Sessions:
     def issue(self, conversation: str) -> str:
         return str(self._signer.dumps(conversation))
 
-    def conversation(self, token: str) -> str:
-        """Return the conversation a token is for; raises BadToken."""
+    def conversation(self, token: str, *, even_old: bool = False) -> str:
+        """Return the conversation a token is for; raises BadToken, unless `even_old`, for one that has ended."""
         try:
-            return str(self._signer.loads(token, max_age=self.lifetime))
+            return str(self._signer.loads(token, max_age=None if even_old else self.lifetime))
         except (BadSignature, SignatureExpired):
             raise BadToken from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -123,11 +123,13 @@ class Turns:
                 held = await self._held(conversation, message.id)
                 if held is not None:
                     return held
-                if message.command != START:
+                # Danger in words is taken wherever the conversation stands; the rest must answer what is shown.
+                urgent = message.text is not None and _is_emergency(heard)
+                if message.command != START and not (urgent and await self.last(conversation)):
                     await self._check_latest(conversation, message)
                 return await asyncio.wait_for(self._answer(conversation, message, heard), TURN_SECONDS)
             except (BadRequest, BadToken, Stale):
-                if not any(flag.tier == "emergency" for flag in heard):
+                if not _is_emergency(heard):
                     raise
                 raise NotSaved(self._apology(conversation, message, heard)) from None
             except Exception as error:
@@ -143,9 +145,13 @@ class Turns:
 
     def refuse(self, conversation: str, words: str) -> None:
         """Let a message go that cannot be taken; raises NotSaved with the number to call if it tells of danger."""
+        if reply := self.last_words(words, conversation):
+            raise NotSaved(reply)
+
+    def last_words(self, words: str, conversation: str = "") -> dict[str, Any] | None:
+        """Return what is said to danger in words that cannot be taken, with the number to call; else None."""
         heard = self._net.hear(words)
-        if any(flag.tier == "emergency" for flag in heard):
-            raise NotSaved(self._apology(conversation, Incoming("refused"), heard))
+        return self._apology(conversation, Incoming("refused"), heard) if _is_emergency(heard) else None
 
     async def last(self, conversation: str) -> dict[str, Any] | None:
         """Return the latest reply of a conversation, or None when there is no such conversation."""
@@ -209,7 +215,7 @@ class Turns:
             held = await self._held(conversation, message.id)
             if held is not None:
                 return held
-            if message.after is not None:
+            if message.after is not None and not (message.text is not None and _is_emergency(heard)):
                 await self._check_latest(conversation, message)
             return await self._turn(self._agent, self._store, conversation, message, heard)
 
@@ -365,6 +371,10 @@ class Turns:
         await self._database.run(work)
         await asyncio.to_thread(self._database.scrub)
         store.discard(conversation)
+
+
+def _is_emergency(heard: Iterable[Heard]) -> bool:
+    return any(flag.tier == "emergency" for flag in heard)
 
 
 def _forget(session: Session, conversation: str) -> list[str]:

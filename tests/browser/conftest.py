@@ -18,7 +18,7 @@ import httpx
 import pytest
 import uvicorn
 import yaml
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request, sync_playwright
 
 from plateau.server import create_app
 from plateau.server._settings import Settings
@@ -122,13 +122,27 @@ def base_url(served: Served) -> str:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def playwright() -> Iterator[Playwright]:
     if CHROMIUM is None:
         pytest.fail("no Chromium; install it with: apt-get install -y chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def remembering_browser(playwright: Playwright) -> Iterator[Browser]:
+    """A browser that keeps whole pages for Back, as patients' browsers do and Playwright's do not."""
+    off = ["--disable-back-forward-cache"]
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], ignore_default_args=off)
+    yield browser
+    browser.close()
 
 
 @dataclass

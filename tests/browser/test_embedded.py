@@ -158,6 +158,65 @@ def test_an_emergency_covers_the_clinics_page(tab: Page, site: ClinicSite) -> No
     assert violations(tab) == ""
 
 
+@pytest.mark.parametrize("look", [{"viewport": {"width": 320, "height": height}} for height in (568, 256)], ids=str)
+def test_on_the_smallest_window_the_emergency_stands_below_the_bar(tab: Page, site: ClinicSite) -> None:
+    open_bubble(tab, site)
+    say(tab, "I have crushing chest pain and cannot breathe")
+    heading = tab.locator(".entry.emergency h2")
+    expect(heading).to_be_focused()
+    top = heading.evaluate(
+        "one => { const { left, top, height } = one.getBoundingClientRect();"
+        " return one.getRootNode().elementFromPoint(left + 5, top + height / 2) === one; }"
+    )
+    assert top
+
+
+@pytest.mark.parametrize("look", [WIDE])
+def test_help_can_be_had_when_the_window_changes_its_size(tab: Page, site: ClinicSite) -> None:
+    open_bubble(tab, site)
+    tab.locator("#open-help").click()
+    tab.set_viewport_size({"width": 390, "height": 740})
+    expect(tab.locator("#help")).to_be_visible()
+    assert is_modal(tab)
+    tab.locator("#help .close button").click()
+    tab.set_viewport_size({"width": 1200, "height": 900})
+    tab.wait_for_function(
+        "!document.querySelector('plateau-chat').shadowRoot.querySelector('#panel').matches(':modal')"
+    )
+    expect(tab.locator("#panel")).to_be_visible()
+
+
+@pytest.mark.parametrize("look", [WIDE])
+@pytest.mark.usefixtures("network_trouble")
+def test_a_late_reply_does_not_take_the_focus_from_the_clinics_page(tab: Page, site: ClinicSite) -> None:
+    open_bubble(tab, site)
+    held: list[Any] = []
+    tab.route("**/api/turn", lambda route: held.append(route))
+    for question in tab.locator("#step .question").all():
+        question.locator("input").first.check()
+    tab.locator("#step .primary").click()
+    tab.locator("main a").focus()
+    held[0].continue_()
+    expect(tab.locator("#step")).not_to_have_attribute("data-id", "start")
+    expect(tab.locator("main a")).to_be_focused()
+
+
+@pytest.mark.usefixtures("network_trouble")
+def test_another_patient_at_this_computer_does_not_go_on_where_the_first_was(tab: Page, site: ClinicSite) -> None:
+    def come_as(name: str) -> None:
+        tab.goto(site.url)
+        tab.locator("plateau-chat").evaluate("(chat, token) => { chat.patient = token; }", token(sub=name))
+        tab.locator("#launcher").click()
+        expect(tab.locator("#step .question").first).to_be_visible()
+
+    come_as("first")
+    say(tab, "my knee hurts")
+    come_as("first")
+    expect(tab.locator(".entry.patient")).to_have_count(1)
+    come_as("second")
+    expect(tab.locator(".entry.patient")).to_have_count(0)
+
+
 @pytest.mark.usefixtures("network_trouble")
 def test_a_site_that_is_not_among_the_origins_shows_the_clinics_number(tab: Page, site: ClinicSite) -> None:
     # The same server by another name is another origin.

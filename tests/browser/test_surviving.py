@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from conftest import Served, Watch
-from playwright.sync_api import BrowserContext, Page, Request, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, expect
 from steps import TURN, answer, body_of, command, fill, has, main_button, place, press, say, settle, walk
 
 VISIBLE = "document.dispatchEvent(new Event('visibilitychange'))"
@@ -77,6 +77,49 @@ def test_a_browser_without_storage_can_still_be_used(context: BrowserContext, ba
     before = place(page)
     answer(page)
     assert place(page) != before
+
+
+def test_what_is_typed_while_a_turn_is_on_its_way_stays(page: Page) -> None:
+    held: list[Route] = []
+    page.route(TURN, lambda route: held.append(route))
+    page.locator("#say-text").fill("my knee hurts")
+    page.locator("#say-text").press("Enter")
+    page.wait_for_timeout(100)
+    page.locator("#say-text").fill("and I have crushing chest pain")
+    page.locator("#say-text").press("Enter")
+    held[0].continue_()
+    settle(page)
+    expect(page.locator("#say-text")).to_have_value("and I have crushing chest pain")
+    page.unroute(TURN)
+    with page.expect_response(TURN):
+        page.locator("#say-text").press("Enter")
+    expect(page.locator(".entry.emergency")).to_be_visible()
+
+
+@pytest.mark.usefixtures("network_trouble")
+def test_what_is_changed_after_a_failure_is_not_sent_as_it_was(page: Page, context: BrowserContext) -> None:
+    fill_screen(page)
+    context.set_offline(True)
+    main_button(page).click()
+    expect(page.locator("#trouble button")).to_be_visible()
+    page.locator("#step [value=other]").check()
+    expect(page.locator("#trouble")).to_be_empty()
+    context.set_offline(False)
+    expect(page.locator("#network")).to_be_empty()
+    with page.expect_request(TURN) as sent:
+        press(page, main_button(page))
+    assert body_of(sent.value)["answers"]["for_whom"] == "other"
+
+
+def test_a_slow_double_press_passes_over_nothing(page: Page) -> None:
+    walk(page, has("[data-question=better]"))
+    press(page, command(page, "back"))
+    answer(page)
+    before = place(page)
+    main_button(page).click()
+    page.wait_for_timeout(300)
+    settle(page)
+    assert place(page) == before
 
 
 # ---- no network
@@ -196,13 +239,14 @@ def test_an_old_tab_answers_nothing_by_mistake(page: Page) -> None:
 
 
 @pytest.mark.usefixtures("network_trouble")
-def test_danger_said_in_an_old_tab_is_heard(page: Page) -> None:
+def test_danger_said_in_an_old_tab_is_taken(page: Page) -> None:
     answer(page)
     other = twin_of(page)
     answer(page)
     other.locator("#say-text").fill("I have crushing chest pain and cannot breathe")
     other.locator("#say button").click()
-    expect(other.locator("#trouble a[href='tel:911']")).to_be_visible()
+    expect(other.locator(".entry.emergency a[href='tel:911']")).to_be_visible()
+    expect(other.locator("#trouble")).to_be_empty()
 
 
 def test_a_tab_that_is_looked_at_again_shows_where_the_conversation_is(page: Page) -> None:
@@ -216,7 +260,58 @@ def test_a_tab_that_is_looked_at_again_shows_where_the_conversation_is(page: Pag
     expect(page.locator(".entry.notice")).to_contain_text("perhaps in another tab")
 
 
+@pytest.mark.usefixtures("network_trouble")
+def test_answers_deleted_in_one_tab_are_not_shown_in_the_other(page: Page) -> None:
+    say(page, "my knee hurts")
+    page.clock.install()
+    other = twin_of(page)
+    other.locator("#open-forget").click()
+    other.locator("#confirm-yes").click()
+    expect(other.locator("#step h2")).to_have_text("Your answers are deleted.")
+    page.clock.fast_forward(10_000)
+    page.evaluate(VISIBLE)
+    expect(page.locator(".entry.notice")).to_contain_text("has ended")
+    expect(page.locator(".entry.patient")).to_have_count(0)
+
+
+@pytest.mark.usefixtures("network_trouble")
+def test_a_deletion_confirmed_while_a_turn_is_on_its_way_is_done_after_it(page: Page) -> None:
+    held: list[Route] = []
+    page.route(TURN, lambda route: held.append(route))
+    fill_screen(page)
+    main_button(page).click()
+    page.locator("#open-forget").click()
+    page.locator("#confirm-yes").click()
+    page.wait_for_timeout(100)
+    held[0].continue_()
+    expect(page.locator("#step h2")).to_have_text("Your answers are deleted.")
+
+
+@pytest.mark.usefixtures("network_trouble")
+def test_what_could_not_be_deleted_is_not_called_deleted(page: Page) -> None:
+    page.route("**/api/forget", lambda route: route.fulfill(status=401, json={"error": {"code": "bad_token"}}))
+    page.locator("#open-forget").click()
+    page.locator("#confirm-yes").click()
+    expect(page.locator("#trouble")).to_contain_text("could not delete")
+
+
 # ---- a shared computer
+
+
+def test_back_shows_nothing_of_a_conversation_that_was_left(remembering_browser: Browser, base_url: str) -> None:
+    page = remembering_browser.new_page()
+    page.route("https://www.wikipedia.org/**", lambda route: route.fulfill(body="elsewhere"))
+    page.goto(f"{base_url}demo")
+    page.locator("#launcher").click()
+    page.locator("#step .question").first.wait_for()
+    say(page, "my knee hurts")
+    page.goto(f"{base_url}demo?next")
+    page.locator("#quick-exit").click()
+    page.wait_for_url("https://www.wikipedia.org/**")
+    page.go_back(wait_until="commit")
+    page.locator("#launcher").wait_for()
+    assert page.locator(".entry.patient").count() == 0
+    page.close()
 
 
 def test_leaving_quickly_leaves_nothing_behind(page: Page, watch: Watch, base_url: str) -> None:

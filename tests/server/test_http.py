@@ -364,7 +364,6 @@ async def test_a_stale_tab_changes_nothing_and_gets_the_latest_turn(patient: New
 @pytest.mark.parametrize(
     "danger",
     [
-        {"text": "I have crushing chest pain and I cannot breathe", "after": 0},
         {"text": "I have crushing chest pain and I cannot breathe", "after": "soon"},
         {"answers": {"safety_now": ["chest_pain"]}, "after": 0},
     ],
@@ -379,6 +378,38 @@ async def test_danger_from_a_stale_tab_is_still_answered(patient: New, danger: A
     assert [message["id"] for message in said] == ["safety.emergency", "safety.net.not_saved"]
     assert "911" in said[0]["text"]
     assert (await someone.resume(), someone.rows()) == (before, rows)
+
+
+@in_one_loop
+async def test_danger_said_in_a_stale_tab_is_taken(patient: New) -> None:
+    someone = await patient("safety_now")
+    turn = await someone.send(text="I have crushing chest pain and I cannot breathe", after=0)
+    assert (turn["stage"], turn["saved"]) == ("emergency", True)
+    assert turn["messages"][0]["id"] == "safety.emergency"
+
+
+@in_one_loop
+@pytest.mark.parametrize(
+    ("words", "told"), [("I have crushing chest pain and I cannot breathe", True), ("my knee hurts", False)]
+)
+async def test_danger_said_after_the_end_is_answered(patient: New, words: str, told: bool) -> None:
+    someone = await patient("safety_now")
+    message = {"id": "late", "text": words}
+    response = await someone.call("POST", "/api/turn", message, headers=bearer("of another day"))
+    assert response.status_code == 401
+    assert ("911" in response.text) is told
+
+
+@in_one_loop
+async def test_who_comes_too_late_to_go_on_can_still_delete(
+    patient: New, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    someone = await patient("safety_now")
+    monkeypatch.setattr(served[1].state.gateway.sessions, "lifetime", -1)
+    assert (await someone.call("GET", "/api/resume")).status_code == 401
+    assert (await someone.call("POST", "/api/forget")).status_code == 200
+    monkeypatch.undo()
+    assert (await someone.call("GET", "/api/resume")).status_code == 401
 
 
 @in_one_loop

@@ -25,7 +25,14 @@ VARIABLE = re.compile(r"PLATEAU_[A-Z_]+\b")
 PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]*|\w[\w-]*\.(?:yml|md|toml|lock))(?: [^`]*)?`")
 PLACES = (ROOT, ROOT / "docs", ROOT / "plateau")
 # Made by the set-up, or named as what must not be.
-NOT_IN_GIT = {"web/dist/manifest.json", "models/plateau.tar.gz", "my_case.yml", "my_rules.yml", "sign-off.yml", "uv.lock"}
+NOT_IN_GIT = {
+    "web/dist/manifest.json",
+    "models/plateau.tar.gz",
+    "my_case.yml",
+    "my_rules.yml",
+    "sign-off.yml",
+    "uv.lock",
+}
 
 
 def page(name: str) -> str:

@@ -54,6 +54,11 @@ export function draftOf(question: Question): Draft {
   }
 }
 
+export const isFilled = (question: Question, draft: Draft): boolean => {
+  const { value, wrong } = read(question, draft);
+  return value !== undefined || Boolean(wrong);
+};
+
 export function read(question: Question, draft: Draft): Reading {
   const picked = draft.picked ?? [];
   const typed = draft.typed?.trim() ?? "";
@@ -73,12 +78,12 @@ export function read(question: Question, draft: Draft): Reading {
   }
 }
 
-/** "8" and "8 weeks" are fine where weeks are asked; "2 months" is not 2. */
+/** "8" and "8 weeks" are fine where weeks are asked; "2 months" is not 2, and "1,000" is not 1. */
 function readNumber({ min, max, unit }: Question, typed: string): Reading {
   const bounded = isGiven(min) && isGiven(max);
   const problem = bounded ? "number_range" : "number";
   if (!typed) return { problem };
-  const [, digits, more = ""] = typed.match(/^(\d+(?:[.,]\d+)?)\s*(.*)$/) ?? [];
+  const [, digits, more = ""] = typed.match(/^(\d+(?:[.,]\d\d?)?)\s*(.*)$/) ?? [];
   const number = Number(digits?.replace(",", "."));
   const fits = Number.isFinite(number) && !(isGiven(min) && number < min!) && !(isGiven(max) && number > max!)
     && (!more || Boolean(unit?.startsWith(more)));

@@ -1,8 +1,8 @@
 /** One patient's conversation as this tab knows it: what is shown, what is filled in, what is on its way. No page here. */
 
-import { draftOf, mayBeEmpty, read, shown, sided, type Draft, type Reading } from "./answers.ts";
+import { draftOf, isFilled, mayBeEmpty, read, shown, sided, type Draft, type Reading } from "./answers.ts";
 import type { Body, Content, Gateway, Reply } from "./gateway.ts";
-import { NEW_VISIT, type Entry, type Memory, type Said } from "./memory.ts";
+import { NEW_VISIT, type Entry, type Memory, type Said, type Unsent } from "./memory.ts";
 import { inOrder, type Figure, type Handout, type Message, type Picture, type Question, type Screen, type Turn } from "./turns.ts";
 import { Words } from "./words.ts";
 
@@ -10,7 +10,10 @@ import { Words } from "./words.ts";
 const LONG = 140;
 // Milliseconds before a turn that failed is tried again by itself: a server that restarts is back soon.
 const WAITS = [400, 1200];
+// A turn that took longer than this to fail is not tried again by itself: the patient has waited enough.
+const QUICK = 5_000;
 const SIGN_AFTER = 400;
+const DOUBLE_PRESS = 700;
 // Milliseconds after which a tab that is looked at again asks whether the conversation went on elsewhere.
 const STALE_AFTER = 5_000;
 
@@ -37,6 +40,8 @@ export interface Watcher {
   /** Something is to be mended: the question (null: the box for own words, or the code) and its control. */
   mend(question: string | null, at?: string): void;
   announce(text: string): void;
+  /** There is no conversation here any more. */
+  left(): void;
 }
 
 interface Clock {
@@ -82,9 +87,10 @@ export class Conversation {
   readonly #watcher: Watcher;
   readonly #clock: Clock;
   #number: number | null = null;
-  #unsent: { readonly key: string; readonly body: Body; readonly said: readonly Said[] } | null = null;
+  #unsent: Unsent | null = null;
   #heard = 0;
   #figureAsked = false;
+  #who = "";
 
   constructor(gateway: Gateway, memory: Memory, watcher: Watcher, clock: Clock = CLOCK) {
     [this.#gateway, this.#memory, this.#watcher, this.#clock] = [gateway, memory, watcher, clock];
@@ -115,6 +121,10 @@ export class Conversation {
   async open(patient?: string): Promise<void> {
     if (this.screen || this.busy) return;
     let ended = false;
+    const who = subject(patient);
+    // Somebody else has signed in on this computer.
+    if (who && this.#memory.token && this.#memory.visit.who && this.#memory.visit.who !== who) this.#leave();
+    this.#who = who;
     await this.#whileBusy(async () => {
       this.trouble = null;
       const held = this.#memory.token;
@@ -143,15 +153,15 @@ export class Conversation {
     if (status === 200 && data) {
       const visit = this.#memory.visit;
       [this.known, this.text] = [visit.known, visit.text];
-      this.#unsent = visit.unsent && { ...visit.unsent, key: "" };
+      this.#unsent = visit.unsent;
       const same = visit.number !== null && visit.number === data.number;
       this.log = visit.log;
       // What is filled in stays, if it is still asked.
       const drafts = visit.screen === data.screen?.id ? visit.drafts : {};
-      this.#show(data, { drafts, silent: same });
+      this.#show(data, { drafts, silent: same, said: this.#takenAfterAll(data) });
       return true;
     }
-    if (status >= 400 && status < 500 && status !== 429) return false;
+    if (status === 401) return false;
     this.#fail("load", "errors.retry", () => this.open());
     return true;
   }
@@ -176,10 +186,14 @@ export class Conversation {
   }
 
   #leave(): void {
-    this.#gateway.token = null;
     const { open } = this.#memory.visit;
     this.#memory.clear();
     this.#memory.visit = { ...NEW_VISIT, open };
+    this.#reset();
+  }
+
+  #reset(): void {
+    this.#gateway.token = null;
     Object.assign(this, {
       log: [], screen: null, drafts: {}, problems: {}, text: "", textProblem: false, code: "", codeProblem: "", trouble: null,
       handout: null, pictures: [], known: false, forgotten: false,
@@ -213,19 +227,31 @@ export class Conversation {
 
   /** Delete what the clinic holds of this patient. */
   async forget(): Promise<void> {
+    await this.#idle();
     await this.#whileBusy(async () => {
       const { status } = await this.#gateway.forget();
-      if (status !== 200 && status !== 401) return this.#fail("forget", "errors.retry", () => this.forget());
+      if (status !== 200) return this.#fail("forget", "errors.retry", () => this.forget());
       this.#leave();
       this.forgotten = true;
       this.#watcher.arrived({ messages: [], gesture: true });
     });
   }
 
+  /** Begin anew in the same conversation, as the patient has confirmed. */
+  async restart(): Promise<void> {
+    await this.#idle();
+    await this.command("restart");
+  }
+
+  /** What a patient has confirmed must not get lost because a turn is on its way. */
+  async #idle(): Promise<void> {
+    while (this.busy) await this.#clock.wait(50);
+  }
+
   /** Take all traces from this tab; the answers stay at the clinic. */
   quit(): void {
     this.#leave();
-    this.#memory.clear();
+    this.#memory.close();
     this.#watcher.changed();
   }
 
@@ -247,15 +273,38 @@ export class Conversation {
   /** The tab is looked at again, or the network is back: finish what is unsent, see what went on elsewhere. */
   async wake(): Promise<void> {
     if (this.busy) return;
+    if (this.screen && this.#memory.token !== this.#gateway.token) return this.#gone();
     if (this.trouble && this.trouble.button && ["network", "offline", "load"].includes(this.trouble.name)) return void await this.trouble.action();
     if (this.failed || !this.running || !this.screen || this.#clock.now() - this.#heard < STALE_AFTER) return;
+    const number = this.#number;
     const { status, data } = await this.#gateway.resume();
+    // What this tab did meanwhile tells more.
+    if (this.busy || !this.screen || this.#number !== number) return;
     this.#heard = this.#clock.now();
-    // Not while a turn of this tab is on its way: its reply tells the same.
-    if (status === 200 && data && data.number !== this.#number && !this.busy) this.#wentOn(data);
+    if (status === 401) return this.begin("session.expired", false);
+    if (status === 200 && data && data.number !== number) this.#wentOn(data);
+  }
+
+  /** The tab was left, or began anew, while this page slept: it shows nothing of before. */
+  #gone(): void {
+    this.#reset();
+    this.#watcher.left();
+  }
+
+  /** What the patient said, if the turn answers what was thought unsent: then it was taken after all. */
+  #takenAfterAll({ id }: Turn): readonly Said[] | undefined {
+    const unsent = this.#unsent;
+    if (!unsent || unsent.body.id !== id) return undefined;
+    this.#unsent = null;
+    // What was typed meanwhile is not sent yet.
+    if ("text" in unsent.body && this.text.trim() === unsent.body.text) this.text = "";
+    return unsent.said;
   }
 
   #wentOn(turn: Turn): void {
+    const said = this.#takenAfterAll(turn);
+    this.trouble = null;
+    if (said) return this.#show(turn, { said });
     const notice = { id: "page.went_on", kind: "notice", text: this.words!.get("session.went_on") };
     this.#unsent = null;
     this.#show({ ...turn, messages: [notice, ...turn.messages] }, {});
@@ -265,6 +314,7 @@ export class Conversation {
 
   draft(question: string, draft: Draft): void {
     this.drafts = { ...this.drafts, [question]: { ...this.drafts[question], ...draft } };
+    this.#edited("answers");
     this.#save();
     this.#watcher.changed();
   }
@@ -272,17 +322,31 @@ export class Conversation {
   type(text: string): void {
     this.text = text;
     this.textProblem = false;
+    this.#edited("text");
     this.#save();
+    this.#watcher.changed();
+  }
+
+  typeCode(code: string): void {
+    this.code = code;
+    this.#watcher.changed();
+  }
+
+  /** What could not be sent and is changed now is not sent as it was. */
+  #edited(part: "answers" | "text"): void {
+    if (this.busy || !this.#unsent || !(part in this.#unsent.body) || this.trouble?.urgent.length) return;
+    this.#unsent = this.trouble = null;
   }
 
   set isOpen(open: boolean) { this.#memory.visit = { ...this.#memory.visit, open }; }
   get isOpen(): boolean { return this.#memory.visit.open; }
 
   #save(): void {
-    if (!this.running) return;
+    // Without a screen nothing is known yet that could stand in place of what is remembered.
+    if (!this.running || !this.screen) return;
     this.#memory.visit = {
-      known: this.known, open: this.isOpen, number: this.#number, log: this.log, screen: this.screen?.id ?? null, drafts: this.drafts,
-      text: this.text, unsent: this.#unsent && { body: this.#unsent.body, said: this.#unsent.said },
+      known: this.known, who: this.known ? this.#who || this.#memory.visit.who : "", open: this.isOpen, number: this.#number, log: this.log, screen: this.screen?.id ?? null, drafts: this.drafts,
+      text: this.text, unsent: this.#unsent,
     };
   }
 
@@ -290,10 +354,10 @@ export class Conversation {
 
   /** Continue: what is filled in, or what is typed below if nothing is. */
   submit(): Promise<void> {
-    const untouched = (this.screen?.questions ?? []).every((question) => {
-      const { value, wrong } = read(question, this.drafts[question.id] ?? {});
-      return value === undefined && !wrong;
-    });
+    const questions = this.screen?.questions ?? [];
+    const untouched = !questions.some((question) => isFilled(question, this.drafts[question.id] ?? {}));
+    // The second half of a slow double press must not pass over what has just come.
+    if (untouched && questions.every(mayBeEmpty) && this.#clock.now() - this.#heard < DOUBLE_PRESS) return Promise.resolve();
     return untouched && this.text.trim() ? this.say() : this.#answer();
   }
 
@@ -362,18 +426,18 @@ export class Conversation {
       const reply = await this.#tried(unsent.body);
       if (reply.status === 409 && reply.data?.error?.code === "stale" && reply.data.turn) return this.#wentOn(reply.data.turn);
       if (reply.status !== 200) return this.#explain(reply, () => this.#resend());
-      this.#unsent = null;
-      if ("text" in unsent.body) this.text = "";
-      this.#show(reply.data as unknown as Turn, { said: unsent.said, gesture: true });
+      const turn = { ...reply.data as unknown as Turn, id: unsent.body.id };
+      this.#show(turn, { said: this.#takenAfterAll(turn), gesture: true });
     });
   }
 
   async #tried(body: Body): Promise<Reply> {
+    const began = this.#clock.now();
     let reply = await this.#gateway.turn(body);
     for (const pause of WAITS) {
       const busy = reply.status === 409 && reply.data?.error?.code !== "stale";
       const away = (reply.status === 0 && this.#clock.online()) || reply.status === 502 || reply.status === 504;
-      if (!busy && !away) break;
+      if ((!busy && !away) || this.#clock.now() - began > QUICK) break;
       await this.#clock.wait(pause);
       reply = await this.#gateway.turn(body);
     }
@@ -401,7 +465,7 @@ export class Conversation {
   // ---- showing
 
   #show(turn: Turn, { said = [], gesture = false, drafts, silent = false }: {
-    said?: readonly Said[]; gesture?: boolean; drafts?: Readonly<Record<string, Draft>>; silent?: boolean;
+    said?: readonly Said[] | undefined; gesture?: boolean; drafts?: Readonly<Record<string, Draft>>; silent?: boolean;
   }): void {
     const messages = inOrder(turn, this.words!.get("emergency.lead"));
     const before = this.screen;
@@ -427,7 +491,8 @@ export class Conversation {
     return Object.fromEntries((next?.questions ?? []).map((question) => {
       const old = before?.id === next?.id ? before?.questions.find(({ id }) => id === question.id) : undefined;
       const same = old && JSON.stringify(old.current) === JSON.stringify(question.current);
-      return [question.id, (same ? this.drafts[question.id] : held[question.id]) ?? draftOf(question)];
+      const kept = held[question.id];
+      return [question.id, (same ? this.drafts[question.id] : kept && isFilled(question, kept) ? kept : null) ?? draftOf(question)];
     }));
   }
 
@@ -461,6 +526,16 @@ export class Conversation {
       this.busy = this.slow = false;
       this.#watcher.changed();
     }
+  }
+}
+
+/** Whom a signed token names; "" where it cannot be read. The gateway checks it, this only tells two patients apart. */
+function subject(token: string | undefined): string {
+  try {
+    const payload = token!.split(".")[1]!.replace(/-/g, "+").replace(/_/g, "/");
+    return String((JSON.parse(atob(payload)) as { sub?: unknown }).sub ?? "");
+  } catch {
+    return "";
   }
 }
 

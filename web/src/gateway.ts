@@ -45,7 +45,9 @@ export class Gateway {
         method, headers, signal: AbortSignal.timeout(TIMEOUT), credentials: "omit", referrerPolicy: "no-referrer",
         ...(body ? { body: JSON.stringify(body) } : {}),
       });
-      return { status: response.status, data: await response.json() as Reply["data"] };
+      const data = await response.json().catch(() => null) as Reply["data"];
+      // A page of some network's own, that stands for ours, is no answer.
+      return { status: response.ok && !data ? 0 : response.status, data };
     } catch {
       return { status: 0, data: null };
     }

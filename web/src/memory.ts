@@ -18,12 +18,16 @@ export interface Entry {
 }
 
 export interface Unsent {
+  /** The content, to know the same one again. */
+  readonly key: string;
   readonly body: Body;
   readonly said: readonly Said[];
 }
 
 export interface Visit {
   readonly known: boolean;
+  /** Whom the clinic's token named, so that the next patient at this computer does not go on here. */
+  readonly who: string;
   readonly open: boolean;
   readonly number: number | null;
   readonly log: readonly Entry[];
@@ -38,10 +42,10 @@ const VISIT = "plateau-visit";
 // Of the conversation so far; the clinic has all of it.
 const ENTRIES = 40;
 
-export const NEW_VISIT: Visit = { known: false, open: false, number: null, log: [], screen: null, drafts: {}, text: "", unsent: null };
+export const NEW_VISIT: Visit = { known: false, who: "", open: false, number: null, log: [], screen: null, drafts: {}, text: "", unsent: null };
 
 export class Memory {
-  readonly #store: Storage | null;
+  #store: Storage | null;
   #held: { token: string | null; visit: Visit } = { token: null, visit: NEW_VISIT };
 
   /** `store` is null where the browser refuses storage: then a reload begins anew. */
@@ -87,12 +91,20 @@ export class Memory {
     this.#write(VISIT, null);
   }
 
+  /** Clear, and write nothing more: a reply that is still on its way leaves no trace. */
+  close(): void {
+    this.clear();
+    this.#store = null;
+  }
+
   #write(name: string, value: string | null): void {
     try {
       if (value === null) this.#store?.removeItem(name);
       else this.#store?.setItem(name, value);
     } catch {
-      // A full store: the conversation itself is at the clinic.
+      // A store that takes nothing more: this page goes on, the conversation itself is at the clinic.
+      this.#held.token ??= this.token;
+      this.#store = null;
     }
   }
 }

@@ -58,6 +58,7 @@ export class PlateauChat extends LitElement implements Watcher, Shell {
     this.opened = this.offline = this.gone = false;
     this.asked = null;
     this.copied = "";
+    this.#narrow.onchange = () => this.requestUpdate();
   }
 
   get words(): Words { return this.conversation.words!; }
@@ -90,7 +91,7 @@ export class PlateauChat extends LitElement implements Watcher, Shell {
   }
 
   async #begin(): Promise<void> {
-    await this.conversation.open(this.conversation.running || !this.patient ? undefined : await this.#token());
+    await this.conversation.open(this.patient ? await this.#token() : undefined);
   }
 
   async #token(): Promise<string | undefined> {
@@ -122,6 +123,12 @@ export class PlateauChat extends LitElement implements Watcher, Shell {
     this.requestUpdate();
   }
 
+  left(): void {
+    this.opened = false;
+    if (this.isPage) void this.#begin();
+    else this.requestUpdate();
+  }
+
   /** Say something to a screen reader without moving anything. */
   announce(text: string): void {
     const note = document.createElement("p");
@@ -146,14 +153,16 @@ export class PlateauChat extends LitElement implements Watcher, Shell {
     const urgent = messages.some(({ kind }) => kind === "emergency");
     const plan = messages.some(({ kind }) => kind === "plan");
     const typing = this.#find("#say")?.contains(this.#active) ?? false;
-    const moves = urgent || (gesture && !typing);
+    // A reply that comes late must not take the focus from the clinic's page.
+    const here = this.#active !== null || document.activeElement === document.body;
+    const moves = urgent || (gesture && here && !typing);
     const asked = moves ? [] : (this.conversation.screen?.questions ?? []).map(({ text }) => text);
     this.announce([...messages.map(spoken), ...asked].filter(Boolean).join("\n"));
     const entry = urgent ? this.#find(".entry.emergency.latest") : plan ? this.#find(".entry.plan.latest") : null;
     const heading = entry?.querySelector<HTMLElement>(".takes-focus") ?? this.#find("#step .takes-focus") ?? this.#find("#step");
     if (moves) heading?.focus({ preventScroll: true });
     const first = messages.some(({ kind }) => kind !== "question") ? this.#find(".entry.latest:not(.patient)") : null;
-    if (moves || gesture) this.#reveal(entry ?? first ?? this.#find("#step"));
+    if (moves || (gesture && here)) this.#reveal(entry ?? first ?? this.#find("#step"));
   }
 
   #reveal(element: HTMLElement | null): void {
@@ -177,10 +186,13 @@ export class PlateauChat extends LitElement implements Watcher, Shell {
       if (panel.open) panel.close();
     } else if (!panel.open || modal !== panel.matches(":modal")) {
       const focused = this.#active as HTMLElement | null;
+      const inner = panel.querySelector<HTMLDialogElement>("dialog[open]");
+      inner?.close();
       if (panel.open) panel.close();
       if (modal) panel.showModal();
       // Not show(), which would take the focus from the clinic's page.
       else panel.open = true;
+      if (inner?.id === "help" && !this.#interrupts) inner.showModal();
       focused?.focus({ preventScroll: true });
     }
   }
@@ -228,7 +240,7 @@ export class PlateauChat extends LitElement implements Watcher, Shell {
   #answered(yes: boolean): void {
     const asked = this.asked;
     this.asked = null;
-    if (yes && asked === "restart") void this.conversation.command("restart");
+    if (yes && asked === "restart") void this.conversation.restart();
     if (yes && asked === "forget") void this.conversation.forget();
   }
 
@@ -266,6 +278,7 @@ export class PlateauChat extends LitElement implements Watcher, Shell {
         ${mark}<span>${label}</span>
       </button>
       <dialog id="panel" class=${this.#interrupts ? "interrupts" : ""} aria-labelledby="heading" @keydown=${this.#keydown}
+          @close=${(event: Event) => { if (event.target === event.currentTarget && this.opened && !this.#panel?.open) this.close(); }}
           @cancel=${(event: Event) => { if (event.target === event.currentTarget) { event.preventDefault(); this.close(); } }}>
         ${shellView(this)}${dialogs}${live}
       </dialog>`;

@@ -10,7 +10,7 @@ export interface Numbers {
   readonly advice: string;
 }
 
-const PHONE = /\d(?:[\d ]*\d)?/g;
+const PHONE = /\+?\d(?:[\d ]*\d)?/g;
 
 export type Part = string | { readonly call: string };
 export type Block = { readonly line: string } | { readonly items: readonly string[] };

@@ -1,7 +1,6 @@
 /** The controls of a question: native ones, one kind for each kind of answer. */
 
 import { html, nothing, type TemplateResult } from "lit";
-import { live } from "lit/directives/live.js";
 import { ACTIVITIES, mayBeEmpty, sided, toggled, type Draft } from "../answers.ts";
 import type { Option, Question } from "../turns.ts";
 import { bodyOf } from "./body.ts";
@@ -46,7 +45,7 @@ const invalid = (question: Question, host: Host, at?: string): "true" | typeof n
 function optionView(question: Question, option: Option, type: "radio" | "checkbox", picked: readonly string[], change: (on: boolean) => void): TemplateResult {
   return html`
     <label class="option">
-      <input type=${type} name=${question.id} value=${option.value} .checked=${live(picked.includes(option.value))}
+      <input type=${type} name=${question.id} value=${option.value} .checked=${picked.includes(option.value)}
         @change=${(event: Event) => change((event.target as HTMLInputElement).checked)}>
       <span>${option.title}</span>
     </label>`;
@@ -81,7 +80,7 @@ function nprs(question: Question, { picked = [] }: Draft, { words, conversation 
     <div class="scale">
       ${Array.from({ length: max - min + 1 }, (_, index) => min + index).map((number) => html`
         <label>
-          <input type="radio" name=${question.id} value=${number} .checked=${live(picked[0] === String(number))}
+          <input type="radio" name=${question.id} value=${number} .checked=${picked[0] === String(number)}
             @change=${() => conversation.draft(question.id, { picked: [String(number)] })}>
           <span>${number}${anchor(number)}</span>
         </label>`)}
@@ -100,7 +99,7 @@ function numberField(question: Question, { picked = [], typed = "" }: Draft, hos
   return html`
     <div class="with-unit">
       <input type="text" inputmode="decimal" autocomplete="off" class="number" id=${controlId(question.id, "input")}
-        .value=${live(typed)} aria-labelledby=${ids.join(" ")} aria-describedby=${controlId(question.id, "problem")}
+        .value=${typed} aria-labelledby=${ids.join(" ")} aria-describedby=${controlId(question.id, "problem")}
         aria-invalid=${invalid(question, host)}
         @input=${(event: Event) => host.conversation.draft(question.id, { typed: (event.target as HTMLInputElement).value, picked: [] })}>
       ${unit ? html`<span id=${controlId(question.id, "unit")}>${unit}</span>` : nothing}
@@ -110,7 +109,7 @@ function numberField(question: Question, { picked = [], typed = "" }: Draft, hos
 
 function textField(question: Question, { typed = "" }: Draft, host: Host): TemplateResult {
   return html`
-    <textarea rows="3" maxlength="2000" id=${controlId(question.id, "input")} .value=${live(typed)}
+    <textarea rows="3" maxlength="2000" id=${controlId(question.id, "input")} .value=${typed}
       aria-labelledby=${controlId(question.id, "legend")} aria-describedby=${controlId(question.id, "problem")} aria-invalid=${invalid(question, host)}
       @input=${(event: Event) => host.conversation.draft(question.id, { typed: (event.target as HTMLTextAreaElement).value })}></textarea>`;
 }
@@ -133,7 +132,7 @@ function activities(question: Question, { rows = [] }: Draft, host: Host): View[
       <div class="activity">
         <div>
           <label for=${ids.name}>${label}</label>
-          <input type="text" id=${ids.name} maxlength="200" autocomplete="off" .value=${live(row.activity)}
+          <input type="text" id=${ids.name} maxlength="200" autocomplete="off" .value=${row.activity}
             aria-describedby=${controlId(question.id, "problem")} aria-invalid=${invalid(question, host, `name-${number}`)}
             @input=${(event: Event) => change(index, { activity: (event.target as HTMLInputElement).value })}>
         </div>
@@ -141,9 +140,9 @@ function activities(question: Question, { rows = [] }: Draft, host: Host): View[
           <label for=${ids.score}>${hidden(`${label}: `)}${words.get("fields.score")}</label>
           <select id=${ids.score} aria-describedby=${controlId(question.id, "problem")} aria-invalid=${invalid(question, host, `score-${number}`)}
             @change=${(event: Event) => change(index, { score: (event.target as HTMLSelectElement).value })}>
-            <option value="" .selected=${live(row.score === "")}>${words.get("fields.score_choose")}</option>
+            <option value="" .selected=${row.score === ""}>${words.get("fields.score_choose")}</option>
             ${Array.from({ length: 11 }, (_, score) => html`
-              <option value=${score} .selected=${live(row.score === String(score))}>${title(score)}</option>`)}
+              <option value=${score} .selected=${row.score === String(score)}>${title(score)}</option>`)}
           </select>
         </div>
       </div>`;

@@ -1,7 +1,6 @@
 /** What stands around the step on every screen: the bar, the conversation, own words, trouble, the foot. */
 
 import { html, nothing, type TemplateResult } from "lit";
-import { live } from "lit/directives/live.js";
 import { logView, messageView } from "./log.ts";
 import type { Host } from "./host.ts";
 import { commandButton, stepView } from "./step.ts";
@@ -79,7 +78,7 @@ function comeBackView({ words, conversation }: Shell): TemplateResult {
         <div class="say-row">
           <input type="text" id="code" maxlength="40" autocomplete="off" autocapitalize="characters" spellcheck="false"
             aria-describedby="code-hint code-problem" aria-invalid=${conversation.codeProblem ? "true" : nothing}
-            .value=${live(conversation.code)} @input=${(event: Event) => { conversation.code = (event.target as HTMLInputElement).value; }}>
+            .value=${conversation.code} @input=${(event: Event) => conversation.typeCode((event.target as HTMLInputElement).value)}>
           <button class="button">${words.get("come_back.send")}</button>
         </div>
       </form>
@@ -111,7 +110,7 @@ function sayView({ words, conversation }: Shell): TemplateResult {
       <p id="say-problem" class="problem" ?hidden=${!conversation.textProblem}>${words.get("text_form.empty")}</p>
       <div class="say-row">
         <textarea id="say-text" rows="1" maxlength="2000" autocomplete="off" aria-describedby="say-hint say-problem"
-          aria-invalid=${conversation.textProblem ? "true" : nothing} .value=${live(conversation.text)} @keydown=${keydown}
+          aria-invalid=${conversation.textProblem ? "true" : nothing} .value=${conversation.text} @keydown=${keydown}
           @input=${(event: Event) => conversation.type((event.target as HTMLTextAreaElement).value)}></textarea>
         <button class="button">${words.get("text_form.send")}</button>
       </div>
