@@ -9,7 +9,7 @@ from typing import Any
 
 import jwt
 import pytest
-from conftest import CLINIC_KEY, ClinicSite
+from places import CLINIC_KEY, ClinicSite
 from playwright.sync_api import BrowserContext, Page, expect
 from steps import answer, has, is_screen, kind_of, say, sideways, tab_to, too_small, violations, walk
 

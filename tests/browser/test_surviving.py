@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Served, Watch
+from places import Served, Watch
 from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, expect
 from steps import TURN, answer, body_of, command, fill, has, main_button, place, press, say, settle, walk
 

@@ -177,7 +177,7 @@ export class Conversation {
   #enter({ data }: Reply, known: boolean, notice: string | undefined, gesture: boolean): void {
     const { token, turn } = data!;
     // Who comes back by a code has perhaps filled in what is asked first of everybody.
-    const drafts = this.screen?.id === turn!.screen?.id ? this.drafts : {};
+    const drafts = this.screen && this.screen.id === turn!.screen?.id ? this.#touched() : {};
     this.#leave();
     this.#gateway.token = this.#memory.token = token!;
     this.known = known;
@@ -345,9 +345,15 @@ export class Conversation {
     // Without a screen nothing is known yet that could stand in place of what is remembered.
     if (!this.running || !this.screen) return;
     this.#memory.visit = {
-      known: this.known, who: this.known ? this.#who || this.#memory.visit.who : "", open: this.isOpen, number: this.#number, log: this.log, screen: this.screen?.id ?? null, drafts: this.drafts,
+      known: this.known, who: this.known ? this.#who || this.#memory.visit.who : "", open: this.isOpen, number: this.#number, log: this.log, screen: this.screen.id, drafts: this.#touched(),
       text: this.text, unsent: this.#unsent,
     };
+  }
+
+  /** What the patient has filled in, without what stood there before: that may be another answer by then. */
+  #touched(): Readonly<Record<string, Draft>> {
+    const before = Object.fromEntries(this.screen!.questions.map((question) => [question.id, JSON.stringify(draftOf(question))]));
+    return Object.fromEntries(Object.entries(this.drafts).filter(([id, draft]) => JSON.stringify(draft) !== before[id]));
   }
 
   // ---- sending
@@ -491,8 +497,7 @@ export class Conversation {
     return Object.fromEntries((next?.questions ?? []).map((question) => {
       const old = before?.id === next?.id ? before?.questions.find(({ id }) => id === question.id) : undefined;
       const same = old && JSON.stringify(old.current) === JSON.stringify(question.current);
-      const kept = held[question.id];
-      return [question.id, (same ? this.drafts[question.id] : kept && isFilled(question, kept) ? kept : null) ?? draftOf(question)];
+      return [question.id, (same ? this.drafts : held)[question.id] ?? draftOf(question)];
     }));
   }
 

@@ -46,6 +46,8 @@ export const NEW_VISIT: Visit = { known: false, who: "", open: false, number: nu
 
 export class Memory {
   #store: Storage | null;
+  /** One that takes nothing more, but still holds something. */
+  #full: Storage | null = null;
   #held: { token: string | null; visit: Visit } = { token: null, visit: NEW_VISIT };
 
   /** `store` is null where the browser refuses storage: then a reload begins anew. */
@@ -99,11 +101,12 @@ export class Memory {
 
   #write(name: string, value: string | null): void {
     try {
-      if (value === null) this.#store?.removeItem(name);
+      if (value === null) (this.#store ?? this.#full)?.removeItem(name);
       else this.#store?.setItem(name, value);
     } catch {
       // A store that takes nothing more: this page goes on, the conversation itself is at the clinic.
       this.#held.token ??= this.token;
+      this.#full = this.#store;
       this.#store = null;
     }
   }

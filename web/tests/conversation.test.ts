@@ -185,6 +185,13 @@ describe("going on after a reload", () => {
     const one = await reloaded(before, ok(turnOf(2, screenOf("first", two("yes")))));
     assert.deepEqual(one.conversation.drafts, { pain: { picked: ["yes"] }, sleep: { picked: ["no"] } });
   });
+  test("on the same screen, an answer that the gateway has since read anew is shown where nothing was touched", async () => {
+    const asked = (number: number, current: string): Turn => turnOf(number, screenOf("first", [question("pain", { current })]));
+    const before = await begunTab(asked(1, "yes"));
+    before.conversation.type("no, it does not hurt");
+    const one = await reloaded(before, ok(asked(2, "no")));
+    assert.deepEqual(one.conversation.drafts, { pain: { picked: ["no"] } });
+  });
   test("it is remembered that the patient is known, and that the window is open", async () => {
     const before = tab();
     before.server.will("POST session", begun(FIRST));

@@ -84,6 +84,19 @@ describe("after a reload", () => {
     assert.deepEqual(later.visit, VISIT);
   });
 
+  test("a store that became full is emptied all the same", () => {
+    for (const end of ["clear", "close"] as const) {
+      const store = new FakeStore();
+      const before = after(store);
+      before.token = "T";
+      before.visit = VISIT;
+      store.broken = "write";
+      before.visit = { ...VISIT, number: 4 };
+      before[end]();
+      assert.deepEqual([...store.held], [], end);
+    }
+  });
+
   const broken: readonly [string, string][] = [["not JSON", "{"], ["empty", ""], ["null", "null"], ["a number", "3"], ["a text", '"x"'], ["a list", "[]"]];
   for (const [name, kept] of broken) {
     test(`a visit that is ${name} counts as none, and the token stays`, () => {
