@@ -26,6 +26,7 @@ PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]*|\w[\w-]*\.(?:yml|md|toml|lock))(?: [^
 PLACES = (ROOT, ROOT / "docs", ROOT / "plateau")
 # Made by the set-up, or named as what must not be.
 NOT_IN_GIT = {
+    "../shared/eval",
     "web/dist/manifest.json",
     "models/plateau.tar.gz",
     "my_case.yml",

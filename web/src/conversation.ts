@@ -113,7 +113,6 @@ export class Conversation {
     const words = await this.#gateway.words();
     this.words = words && new Words(words);
     this.failed = !words;
-    this.#watcher.changed();
     return Boolean(words);
   }
 

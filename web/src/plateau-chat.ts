@@ -83,6 +83,7 @@ export class PlateauChat extends LitElement implements Watcher, Shell {
   async #start(): Promise<void> {
     if (this.isPage) return this.#begin();
     await this.conversation.loadWords();
+    this.requestUpdate();
     // On the clinic's next page the conversation stands open as it was, unless it would cover that page.
     if (this.conversation.words && this.conversation.isOpen && this.conversation.running && !this.#narrow.matches) {
       this.opened = true;
