@@ -148,6 +148,7 @@ def test_an_answer_from_the_list_shows_on_the_body_and_leaves_the_side_open(page
 def test_without_its_shapes_the_list_stands_alone(page: Page) -> None:
     page.route("**/api/figure", lambda route: route.fulfill(status=200, json=None))
     page.reload()
+    page.locator("#step .question").first.wait_for()
     walk(page, has("[data-question=body_region]"))
     expect(body_question(page).locator(".body")).to_have_count(0)
     expect(body_question(page).locator("input[value=knee]")).to_be_visible()
