@@ -123,10 +123,8 @@ class Turns:
                 held = await self._held(conversation, message.id)
                 if held is not None:
                     return held
-                # Danger in words is taken wherever the conversation stands; the rest must answer what is shown.
-                urgent = message.text is not None and _is_emergency(heard)
-                if message.command != START and not (urgent and await self.last(conversation)):
-                    await self._check_latest(conversation, message)
+                if message.command != START:
+                    await self._check_latest(conversation, message, heard)
                 return await asyncio.wait_for(self._answer(conversation, message, heard), TURN_SECONDS)
             except (BadRequest, BadToken, Stale):
                 if not _is_emergency(heard):
@@ -193,13 +191,15 @@ class Turns:
         ticked = [flag for flag in red_flags(message.answers) if flag["state"] == "reported"]
         return (*self._net.hear(message.words), *(Heard(flag["id"], flag["tier"], "") for flag in ticked))
 
-    async def _check_latest(self, conversation: str, message: Incoming) -> None:
+    async def _check_latest(self, conversation: str, message: Incoming, heard: Iterable[Heard]) -> None:
         """Check that the conversation exists and stands where the client takes it to be; raises BadToken or Stale."""
         last = await self.last(conversation)
         if last is None:
             # Purged, because consent was never given; the token outlives the words.
             raise BadToken
-        if message.after is not None and message.after != last["number"]:
+        # Danger in words is taken wherever the conversation stands; the rest must answer what is shown.
+        urgent = message.text is not None and _is_emergency(heard)
+        if message.after is not None and message.after != last["number"] and not urgent:
             raise Stale(last)
 
     async def _held(self, conversation: str, message_id: str) -> dict[str, Any] | None:
@@ -215,8 +215,8 @@ class Turns:
             held = await self._held(conversation, message.id)
             if held is not None:
                 return held
-            if message.after is not None and not (message.text is not None and _is_emergency(heard)):
-                await self._check_latest(conversation, message)
+            if message.after is not None:
+                await self._check_latest(conversation, message, heard)
             return await self._turn(self._agent, self._store, conversation, message, heard)
 
     async def _turn(
