@@ -2,6 +2,7 @@
 
 from ._database import Database
 from ._errors import Conflict, StoreError
+from ._inbox import Inbox, Unanswered
 from ._models import CONSENT_STATES, LINK_KINDS
 from ._repository import LinkRow, Position, ReevaluationRow, Repository
 
@@ -10,9 +11,11 @@ __all__ = [
     "LINK_KINDS",
     "Conflict",
     "Database",
+    "Inbox",
     "LinkRow",
     "Position",
     "ReevaluationRow",
     "Repository",
     "StoreError",
+    "Unanswered",
 ]

@@ -7,7 +7,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,11 +21,13 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool, QueuePool
 
 from ._errors import Conflict, StoreError
+from ._locks import AdvisoryLocks, FileLocks
 
 T = TypeVar("T")
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE_NAME = "plateau.db"
+LOCKS_SUFFIX = "-locks"
 DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg2")
 POOL_SIZE = 5
 BUSY_SECONDS = 30
@@ -50,6 +52,7 @@ class Database:
         # SQLite has one writer at a time: queueing for one warm connection beats its sleep-and-retry between threads.
         workers = 1 if self.dialect == "sqlite" else POOL_SIZE
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="plateau-store")
+        self._locks = _locks_of(self._url, self._engine)
 
     @classmethod
     def in_folder(cls, folder: Path | str) -> Database:
@@ -85,6 +88,13 @@ class Database:
         """Run `work(session)`, which only reads, in a database thread."""
         return await self._in_thread(lambda: _within(self.reading, work))
 
+    def alone(self, conversation_id: str, seconds: float) -> AbstractAsyncContextManager[None]:
+        """Hold the conversation's lock, which no other worker has meanwhile; the event loop goes on.
+
+        Raises StoreError when another worker still holds it after that many seconds.
+        """
+        return self._locks.hold(conversation_id, seconds)
+
     def scrub(self) -> None:
         """Leave no bytes of erased rows in SQLite's write-ahead log (PostgreSQL's vacuum is the server's own)."""
         if self.dialect == "sqlite":
@@ -93,6 +103,7 @@ class Database:
     def close(self) -> None:
         """Wait for work under way, then close every connection."""
         self._threads.shutdown()
+        self._locks.close()
         self._engine.dispose()
 
     async def _in_thread(self, job: Callable[[], T]) -> T:
@@ -159,6 +170,12 @@ def _checked(url: str) -> Any:
             raise StoreError(f"SQLite needs a file, as each connection sees its own memory; allowed: {allowed}")
         _private_file(Path(parsed.database))
     return parsed
+
+
+def _locks_of(url: Any, engine: Any) -> AdvisoryLocks | FileLocks:
+    if url.get_backend_name() == "postgresql":
+        return AdvisoryLocks(engine)
+    return FileLocks(Path(f"{url.database}{LOCKS_SUFFIX}"))
 
 
 def _private_file(path: Path) -> None:

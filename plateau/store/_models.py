@@ -191,3 +191,21 @@ class Turn:
     version = Column(Integer, nullable=False)
     reply = Column(JsonText, nullable=False)
     created_at = Column(UtcDateTime, nullable=False)
+
+
+@mapper.mapped
+class Waiting:
+    """A message that was received and has no reply yet: committed before the dialogue sees it, deleted with its reply.
+
+    `id` puts a conversation's messages in order; `attempts` counts how often an answer was begun.
+    """
+
+    __tablename__ = "inbox"
+    __table_args__ = (UniqueConstraint("conversation_id", "client_message_id"),)
+
+    id = Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    conversation_id = Column(Identifier, ForeignKey("conversations.id"), nullable=False)
+    client_message_id = Column(Identifier, nullable=False)
+    message = Column(JsonText, nullable=False)
+    attempts = Column(Integer, nullable=False)
+    received_at = Column(UtcDateTime, nullable=False, index=True)

@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
 from ._errors import Conflict, StoreError
+from ._inbox import Inbox
 from ._models import (
     CONSENT_STATES,
     LINK_KINDS,
@@ -26,6 +27,7 @@ from ._models import (
     Plan,
     Reevaluation,
     Turn,
+    Waiting,
 )
 
 SESSION_STARTED = "session_started"
@@ -379,7 +381,7 @@ class Repository:
         return reply
 
     def remember_reply(self, conversation_id: str, client_message_id: str, reply: Mapping[str, Any]) -> None:
-        """Keep the reply to a message; the first one stays, as it is the one the patient has seen."""
+        """Keep the reply to a message, which waits no longer; the first one stays, as the patient has seen it."""
         turn = self._upsert(Turn).values(
             conversation_id=conversation_id,
             client_message_id=client_message_id,
@@ -388,6 +390,7 @@ class Repository:
             created_at=self._now(),
         )
         self._session.execute(turn.on_conflict_do_nothing())
+        Inbox(self._session).drop(conversation_id, client_message_id)
 
     # Export and erasure
 
@@ -564,6 +567,7 @@ def _owned(conversation_ids: Sequence[str]) -> list[tuple[Any, Any]]:
         (Answer, Answer.reevaluation_id.in_(runs)),
         (Reevaluation, Reevaluation.conversation_id.in_(conversation_ids)),
         (Link, Link.conversation_id.in_(conversation_ids)),
+        (Waiting, Waiting.conversation_id.in_(conversation_ids)),
         (Turn, Turn.conversation_id.in_(conversation_ids)),
         (Event, Event.conversation_id.in_(conversation_ids)),
         (Conversation, Conversation.id.in_(conversation_ids)),

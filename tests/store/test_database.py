@@ -69,7 +69,7 @@ def test_folder_and_files_are_the_owners_only(tmp_path: Path) -> None:
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "var").iterdir()}
     database.close()
     assert stat.S_IMODE((tmp_path / "var").stat().st_mode) == 0o700
-    assert modes == {"plateau.db": 0o600, "plateau.db-wal": 0o600, "plateau.db-shm": 0o600}
+    assert modes == {"plateau.db": 0o600, "plateau.db-wal": 0o600, "plateau.db-shm": 0o600, "plateau.db-locks": 0o600}
 
 
 def test_sqlite_settings(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_rows_of_the_first_version_live_through_upgrade_and_downgrade(database: 
     with database.transaction() as session:
         stored = Repository(session).reevaluation("c1")
         assert stored is not None and stored.said == {}
-        assert Repository(session).forget("c1") == {**dict.fromkeys(FIRST_ROWS, 1), "codes": 0, "links": 0}
+        assert Repository(session).forget("c1") == {**dict.fromkeys(FIRST_ROWS, 1), "codes": 0, "links": 0, "inbox": 0}
 
 
 def test_database_refuses_a_link_of_another_kind(database: Database) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy import String as AsText
 from sqlalchemy import cast, event, func, insert, inspect, literal, select, text, update
 from sqlalchemy.orm import Session
 
-from plateau.store import LINK_KINDS, Conflict, Database, LinkRow, Repository, StoreError
+from plateau.store import LINK_KINDS, Conflict, Database, Inbox, LinkRow, Repository, StoreError
 from plateau.store._models import (
     Answer,
     Code,
@@ -30,6 +30,7 @@ from plateau.store._models import (
     Plan,
     Reevaluation,
     Turn,
+    Waiting,
     metadata,
 )
 
@@ -513,6 +514,7 @@ ROWS = {
     "links": 2,
     "turns": 1,
     "events": 4,
+    "inbox": 1,
     "conversations": 1,
     "codes": 1,
 }
@@ -537,6 +539,7 @@ def _fill(database: Database, conversation: str, patient: str | None) -> None:
         if patient is not None:
             repository.save_code(patient, f"code of {patient}", LATER)
         repository.remember_reply(conversation, "m1", {"text": conversation})
+        Inbox(session).receive(conversation, "m2", {"text": f"not yet answered in {conversation}"})
 
 
 def _holding(database: Database, value: str) -> list[str]:
@@ -565,6 +568,8 @@ def test_forget_leaves_no_trace_in_any_table(database: Database) -> None:
         "conversations.id",
         "events.conversation_id",
         "events.data",
+        "inbox.conversation_id",
+        "inbox.message",
         "links.conversation_id",
         "links.digest",
         "reevaluations.conversation_id",
@@ -802,6 +807,13 @@ def _crowd(session: Session) -> None:
             "version": 1,
             "reply": {},
             "created_at": at,
+        },
+        Waiting: lambda n, at: {
+            "conversation_id": f"c{n}",
+            "client_message_id": "m2",
+            "message": {},
+            "attempts": 1,
+            "received_at": at,
         },
         Event: lambda n, at: {"conversation_id": f"c{n}", "seq": 0, "type": "user", "timestamp": at, "data": {}},
         Code: lambda n, at: {"digest": f"d{n}", "patient_id": f"p{n}", "created_at": at, "expires_at": at},

@@ -1,0 +1,72 @@
+"""Messages received and not yet answered, within the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from ._models import Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A message without a reply; `attempts` counts how often an answer was begun."""
+
+    client_message_id: str
+    message: Mapping[str, Any]
+    attempts: int
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Inbox:
+    """The messages waiting for their replies, in one open `session`; a reply that is remembered ends the wait."""
+
+    def __init__(self, session: Session, now: Callable[[], datetime] = _utc_now) -> None:
+        self._session, self._now = session, now
+        self._insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[session.get_bind().dialect.name]
+
+    def receive(self, conversation_id: str, client_message_id: str, message: Mapping[str, Any]) -> None:
+        """Keep a message until it has its reply; received again, it keeps its place and counts one attempt more.
+
+        Raises StoreError for a conversation that is not stored.
+        """
+        row = {
+            "conversation_id": conversation_id,
+            "client_message_id": client_message_id,
+            "message": dict(message),
+            "attempts": 1,
+            "received_at": self._now(),
+        }
+        again = self._insert(Waiting).values(row)
+        again = again.on_conflict_do_update(
+            index_elements=["conversation_id", "client_message_id"], set_={"attempts": Waiting.attempts + 1}
+        )
+        self._session.execute(again)
+
+    def waiting(self, conversation_id: str) -> list[Unanswered]:
+        """Return the conversation's messages without a reply, in the order they came."""
+        found = select(Waiting.client_message_id, Waiting.message, Waiting.attempts)
+        found = found.where(Waiting.conversation_id == conversation_id).order_by(Waiting.id)
+        return [Unanswered(*row) for row in self._session.execute(found)]
+
+    def conversations(self, received_before: datetime, limit: int) -> list[str]:
+        """Return conversations with a message that came before the given time, the longest waiting first."""
+        first = func.min(Waiting.received_at)
+        found = select(Waiting.conversation_id).where(Waiting.received_at < received_before)
+        found = found.group_by(Waiting.conversation_id).order_by(first).limit(limit)
+        return list(self._session.execute(found).scalars())
+
+    def drop(self, conversation_id: str, client_message_id: str) -> None:
+        """Let a message go that gets no reply, or has got it."""
+        theirs = Waiting.conversation_id == conversation_id
+        gone = delete(Waiting).where(theirs, Waiting.client_message_id == client_message_id)
+        self._session.execute(gone, execution_options={"synchronize_session": False})
