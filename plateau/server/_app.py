@@ -42,6 +42,7 @@ from plateau.store import Database, StoreError
 logger = logging.getLogger(__name__)
 
 PURGE_SECONDS = 60
+RECOVER_SECONDS = 2
 # The pages' own folder; what stands in braces in a page is filled in.
 PAGES = "pages"
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
@@ -279,9 +280,10 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.gateway = gateway
         loading = asyncio.create_task(_load(gateway))
-        purging = asyncio.create_task(_purge(gateway.turns))
+        purging = asyncio.create_task(_again_and_again(PURGE_SECONDS, gateway.turns.purge))
+        recovering = asyncio.create_task(_again_and_again(RECOVER_SECONDS, gateway.turns.recover))
         yield
-        for task in (loading, purging):
+        for task in (loading, purging, recovering):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
@@ -337,13 +339,13 @@ async def _load(gateway: Gateway) -> None:
         logger.critical("cannot serve: %s", error)
 
 
-async def _purge(turns: Turns) -> None:
+async def _again_and_again(seconds: float, work: Callable[[], Awaitable[int]]) -> None:
     while True:
-        await asyncio.sleep(PURGE_SECONDS)
+        await asyncio.sleep(seconds)
         try:
-            await turns.purge()
+            await work()
         except StoreError as error:
-            logger.error("could not purge: %s", error)
+            logger.error("could not %s: %s", work.__name__, error)
 
 
 def _address(request: Request) -> str:

@@ -6,7 +6,7 @@ import json
 import math
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from plateau.channels import COMMANDS
@@ -56,6 +56,18 @@ class Incoming:
             if QUESTIONS[name].kind == "activities" and isinstance(value, list):
                 own += [item["activity"] for item in value]
         return "\n".join([*([self.text] if self.text else []), *own])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the message as JSON values."""
+        return {name: value for name in FIELD_NAMES if (value := getattr(self, name)) not in (None, {})}
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> Incoming:
+        """Return the message that `to_dict` gave these values for."""
+        return cls(**kept)
+
+
+FIELD_NAMES = tuple(field.name for field in fields(Incoming))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,13 +27,21 @@ from plateau.server._net import SafetyNet, said
 from plateau.server._sessions import BadToken
 from plateau.server._visits import LAST_VISITS, previous_of
 from plateau.server.tracker_store import PlateauTrackerStore
-from plateau.store import Conflict, Database, Repository, StoreError
+from plateau.store import Conflict, Database, Inbox, Repository, StoreError, Unanswered
 from plateau.understanding.listener import Heard
 
 logger = logging.getLogger(__name__)
 
 TURN_SECONDS = 20.0
+# Danger in words is answered by then, saved or not.
+EMERGENCY_SECONDS = 2.0
 ASK_AGAIN_SECONDS = 2.0
+# Who else writes to a conversation does not heed its lock, or has lost it; more of them than this there are not.
+TRIES = 3
+# A message left in the inbox this long was left by a worker that died; if none can answer it, it is given up.
+LEFT_SECONDS = 2.0
+ATTEMPTS = 3
+RECOVERED_AT_ONCE = 100
 START = "start"
 # No client can send this id: theirs are ASCII.
 FIRST_ID = "·start"
@@ -117,29 +125,102 @@ class Turns:
 
         Raises NotSaved; BadRequest, BadToken or Stale where the message cannot be taken, unless it tells of danger.
         """
+        heard = self._heard(message)
+        seconds = EMERGENCY_SECONDS if _is_emergency(heard) else TURN_SECONDS
+        try:
+            return await asyncio.wait_for(self._take(conversation, message, heard), seconds)
+        except (BadRequest, BadToken, Stale):
+            if not _is_emergency(heard):
+                raise
+            raise NotSaved(self._apology(conversation, message, heard)) from None
+        except Exception as error:
+            # The reason, never the words: an error's text may quote the patient.
+            logger.error("a turn was not saved: %s", type(error).__name__)
+            if isinstance(error, TimeoutError) and not _is_emergency(heard):
+                with suppress(StoreError, TimeoutError):
+                    held = await asyncio.wait_for(self._held(conversation, message.id), ASK_AGAIN_SECONDS)
+                    if held is not None:
+                        # The database was slow, not absent: the turn was saved after all.
+                        return held
+            raise NotSaved(self._apology(conversation, message, heard)) from None
+
+    async def recover(self) -> int:
+        """Answer the messages that a worker which died has left in the inbox; return how many got their replies."""
+        if self._agent is None:
+            return 0
+        before = datetime.now(UTC) - timedelta(seconds=LEFT_SECONDS)
+        left = await self._database.read(lambda session: Inbox(session).conversations(before, RECOVERED_AT_ONCE))
+        recovered = 0
+        for conversation in left:
+            # Where it is under way, here or elsewhere, nobody has died.
+            if conversation in self._locks:
+                continue
+            with suppress(StoreError):
+                async with self._one_at_a_time(conversation, seconds=0):
+                    waiting = await self._database.read(_waiting(conversation))
+                    recovered += await self._catch_up(conversation, waiting)
+        return recovered
+
+    async def _take(self, conversation: str, message: Incoming, heard: tuple[Heard, ...]) -> dict[str, Any]:
         async with self._one_at_a_time(conversation):
-            heard = self._heard(message)
-            try:
+            if message.command == START:
                 held = await self._held(conversation, message.id)
-                if held is not None:
-                    return held
-                if message.command != START:
-                    await self._check_latest(conversation, message, heard)
-                return await asyncio.wait_for(self._answer(conversation, message, heard), TURN_SECONDS)
-            except (BadRequest, BadToken, Stale):
+                return held if held is not None else await self._answer(conversation, message, heard)
+            held, left = await self._receive(conversation, message, heard)
+            if left:
+                # What was sent before is answered before.
+                await self._catch_up(conversation, left)
+                held, _ = await self._receive(conversation, message, heard, after_all=True)
+            if held is not None:
+                return held
+            try:
+                return await self._answer(conversation, message, heard)
+            except Exception:
+                # The patient is told to send it again. Danger stays, to be on record once that is possible.
                 if not _is_emergency(heard):
-                    raise
-                raise NotSaved(self._apology(conversation, message, heard)) from None
-            except Exception as error:
-                # The reason, never the words: an error's text may quote the patient.
-                logger.error("a turn was not saved: %s", type(error).__name__)
-                if isinstance(error, TimeoutError):
-                    with suppress(StoreError, TimeoutError):
-                        held = await asyncio.wait_for(self._held(conversation, message.id), ASK_AGAIN_SECONDS)
-                        if held is not None:
-                            # The database was slow, not absent: the turn was saved after all.
-                            return held
-                raise NotSaved(self._apology(conversation, message, heard)) from None
+                    with suppress(StoreError):
+                        await self._database.run(_drop(conversation, message.id))
+                raise
+
+    async def _receive(
+        self, conversation: str, message: Incoming, heard: Iterable[Heard], after_all: bool = False
+    ) -> tuple[dict[str, Any] | None, list[Unanswered]]:
+        """Return the reply that the message already has, or else keep it in the inbox until it has one.
+
+        Where messages wait before it they come back, and it is not kept yet, unless `after_all`. Raises BadToken or
+        Stale.
+        """
+
+        def work(session: Session) -> tuple[dict[str, Any] | None, list[Unanswered]]:
+            repository, inbox = Repository(session), Inbox(session)
+            if (held := repository.reply(conversation, message.id)) is not None:
+                return held, []
+            left = [one for one in inbox.waiting(conversation) if one.client_message_id != message.id]
+            if left and not after_all:
+                return None, left
+            _check_latest(repository.last_reply(conversation), message, heard)
+            inbox.receive(conversation, message.id, message.to_dict())
+            return None, left
+
+        return await self._database.run(work)
+
+    async def _catch_up(self, conversation: str, left: Iterable[Unanswered]) -> int:
+        """Answer the messages of a conversation that a worker which died has left; return how many got replies."""
+        answered = 0
+        for one in left:
+            message = Incoming.from_dict(one.message)
+            try:
+                if one.attempts >= ATTEMPTS:
+                    raise BadRequest("unanswerable", f"{ATTEMPTS} attempts at an answer failed")
+                await self._database.run(_keep(conversation, one))
+                await asyncio.wait_for(self._answer(conversation, message, self._heard(message)), TURN_SECONDS)
+                answered += 1
+            except (BadRequest, BadToken, Stale) as error:
+                logger.error("a message left in the inbox was given up: %s", type(error).__name__)
+                await self._database.run(_drop(conversation, message.id))
+            except (StoreError, TimeoutError) as error:
+                logger.error("a message left in the inbox waits on: %s", type(error).__name__)
+        return answered
 
     def refuse(self, conversation: str, words: str) -> None:
         """Let a message go that cannot be taken; raises NotSaved with the number to call if it tells of danger."""
@@ -181,9 +262,10 @@ class Turns:
         return purged
 
     @asynccontextmanager
-    async def _one_at_a_time(self, conversation: str) -> Any:
+    async def _one_at_a_time(self, conversation: str, seconds: float = TURN_SECONDS) -> Any:
+        """Hold the conversation's locks: that of this worker, and then that of all workers."""
         lock = self._locks.setdefault(conversation, asyncio.Lock())
-        async with lock:
+        async with lock, self._database.alone(conversation, seconds):
             yield
 
     def _heard(self, message: Incoming) -> tuple[Heard, ...]:
@@ -191,33 +273,22 @@ class Turns:
         ticked = [flag for flag in red_flags(message.answers) if flag["state"] == "reported"]
         return (*self._net.hear(message.words), *(Heard(flag["id"], flag["tier"], "") for flag in ticked))
 
-    async def _check_latest(self, conversation: str, message: Incoming, heard: Iterable[Heard]) -> None:
-        """Check that the conversation exists and stands where the client takes it to be; raises BadToken or Stale."""
-        last = await self.last(conversation)
-        if last is None:
-            # Purged, because consent was never given; the token outlives the words.
-            raise BadToken
-        # Danger in words is taken wherever the conversation stands; the rest must answer what is shown.
-        urgent = message.text is not None and _is_emergency(heard)
-        if message.after is not None and message.after != last["number"] and not urgent:
-            raise Stale(last)
-
     async def _held(self, conversation: str, message_id: str) -> dict[str, Any] | None:
         return await self._database.read(lambda session: Repository(session).reply(conversation, message_id))
 
     async def _answer(self, conversation: str, message: Incoming, heard: tuple[Heard, ...]) -> dict[str, Any]:
         if self._agent is None or self._store is None:
             raise StoreError("the model is not loaded")
-        try:
-            return await self._turn(self._agent, self._store, conversation, message, heard)
-        except Conflict:
+        for _ in range(TRIES):
+            with suppress(Conflict):
+                return await self._turn(self._agent, self._store, conversation, message, heard)
             # Another worker was quicker: what it saved is now the truth, be it this very message or one before it.
             held = await self._held(conversation, message.id)
             if held is not None:
                 return held
             if message.after is not None:
-                await self._check_latest(conversation, message, heard)
-            return await self._turn(self._agent, self._store, conversation, message, heard)
+                _check_latest(await self.last(conversation), message, heard)
+        raise StoreError("other turns of this conversation were always saved first")
 
     async def _turn(
         self, agent: Agent, store: PlateauTrackerStore, conversation: str, message: Incoming, heard: tuple[Heard, ...]
@@ -375,6 +446,29 @@ class Turns:
 
 def _is_emergency(heard: Iterable[Heard]) -> bool:
     return any(flag.tier == "emergency" for flag in heard)
+
+
+def _waiting(conversation: str) -> Callable[[Session], list[Unanswered]]:
+    return lambda session: Inbox(session).waiting(conversation)
+
+
+def _keep(conversation: str, one: Unanswered) -> Callable[[Session], None]:
+    return lambda session: Inbox(session).receive(conversation, one.client_message_id, one.message)
+
+
+def _drop(conversation: str, message_id: str) -> Callable[[Session], None]:
+    return lambda session: Inbox(session).drop(conversation, message_id)
+
+
+def _check_latest(last: Mapping[str, Any] | None, message: Incoming, heard: Iterable[Heard]) -> None:
+    """Check that the conversation exists and stands where the client takes it to be; raises BadToken or Stale."""
+    if last is None:
+        # Purged, because consent was never given; the token outlives the words.
+        raise BadToken
+    # Danger in words is taken wherever the conversation stands; the rest must answer what is shown.
+    urgent = message.text is not None and _is_emergency(heard)
+    if message.after is not None and message.after != last["number"] and not urgent:
+        raise Stale(last)
 
 
 def _forget(session: Session, conversation: str) -> list[str]:
