@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ._answers import validate_flag
@@ -28,6 +29,8 @@ DIRECT_QUESTION, DIRECT_NO = "safety_mood", ["no"]
 EARLY_WEEKS, EARLY_SESSIONS = 2, 3
 REVIEW = "review"
 _WHEN = {question.when.source: question.when for question in QUESTIONS.values()}
+# The facts that the conditions look at.
+_ASKED_FOR = sorted({name for condition in _WHEN.values() for name in condition.names})
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +154,20 @@ def is_open(answers: Answers, name: str) -> bool:
 def applicable(answers: Answers) -> list[str]:
     """Return the ids of all questions that are asked of someone with these answers, in order."""
     known = facts(answers)
+    return list(_applicable(tuple(_hashable(known[name]) for name in _ASKED_FOR)))
+
+
+@lru_cache(maxsize=256)
+def _applicable(values: tuple[Any, ...]) -> tuple[str, ...]:
+    """The same, by the values of `_ASKED_FOR`: a turn asks for it some five times, with the same answers mostly."""
+    known = dict(zip(_ASKED_FOR, values, strict=True))
     # Many questions share a condition; each is worked out once.
     holds = {source: condition.holds(known) for source, condition in _WHEN.items()}
-    return [name for name, question in QUESTIONS.items() if holds[question.when.source]]
+    return tuple(name for name, question in QUESTIONS.items() if holds[question.when.source])
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def next_question(answers: Answers) -> str | None:

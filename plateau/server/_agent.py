@@ -8,6 +8,7 @@ from rasa.core.agent import Agent
 
 from plateau.content import Clinic, clinic
 from plateau.server._actions import InProcessActions, install
+from plateau.server._lean import make_lean
 from plateau.server.tracker_store import PlateauTrackerStore, Projector, make_loud
 from plateau.store import Database
 
@@ -32,12 +33,13 @@ def load_agent(model: Path, database: Database, projector: Projector) -> tuple[A
     if not model.is_file():
         raise ModelMissing(f"{model}: there is no trained model; run `make setup`")
     install()
-    agent = Agent(tracker_store=PlateauTrackerStore(database=database), action_endpoint=InProcessActions())
+    agent = Agent(tracker_store=PlateauTrackerStore(database=database, short=True), action_endpoint=InProcessActions())
     try:
         agent.load_model(model)
     except Exception as error:
         kind = type(error).__name__
         raise ModelMissing(f"{model} cannot be loaded ({kind}); run `make setup` to train it anew") from error
+    make_lean(agent)
     _reword(agent, clinic())
     store = make_loud(agent)
     store.projector = projector

@@ -12,7 +12,6 @@ from weakref import WeakValueDictionary
 
 from rasa.core.agent import Agent
 from rasa.core.channels.channel import UserMessage
-from rasa.shared.core.events import ActionExecuted, SessionStarted, SlotSet, UserUttered
 from rasa.shared.core.trackers import DialogueStateTracker
 from sqlalchemy.orm import Session
 
@@ -21,6 +20,7 @@ from plateau.content import Catalog, Clinic, clinic
 from plateau.escalation import clinic_rules
 from plateau.protocol import QUESTIONS, answered_together, merge_flags, red_flags, screen
 from plateau.server._actions import Failures, failures
+from plateau.server._carried import new_session, turns_of
 from plateau.server._channel import TurnChannel
 from plateau.server._incoming import BadRequest, Incoming
 from plateau.server._net import SafetyNet, said
@@ -116,9 +116,7 @@ class Turns:
         repository.link_patient(conversation, patient)
         previous = previous_of(repository.history(patient, LAST_VISITS), self._words, datetime.now(UTC))
         if previous is not None:
-            events = [ActionExecuted("action_session_start"), SessionStarted(), SlotSet("previous", previous)]
-            events.append(ActionExecuted("action_listen"))
-            repository.append(conversation, None, [event.as_dict() for event in events])
+            repository.append(conversation, None, [event.as_dict() for event in new_session({"previous": previous})])
 
     async def take(self, conversation: str, message: Incoming) -> dict[str, Any]:
         """Return the reply to a message, the same one to the same message.
@@ -390,7 +388,7 @@ class Turns:
         dialogue = Dialogue(stage, asked, _answers(slots), self._numbers(slots), slots.get("before") or {})
         return {
             "id": message.id,
-            "number": sum(isinstance(event, UserUttered) for event in tracker.events),
+            "number": turns_of(tracker),
             "saved": True,
             "stage": stage,
             "messages": messages,
@@ -429,8 +427,8 @@ class Turns:
     ) -> None:
         """Drop what was said before consent was declined; the conversation itself can be taken up again."""
         slots = await self._slots(store, conversation)
-        kept = [SlotSet(name, slots[name]) for name in KEPT_AFTER_DECLINE if slots.get(name) is not None]
-        events = [ActionExecuted("action_session_start"), SessionStarted(), *kept, ActionExecuted("action_listen")]
+        kept = {name: slots[name] for name in KEPT_AFTER_DECLINE if slots.get(name) is not None}
+        events = new_session(kept, reply["number"])
 
         def work(session: Session) -> None:
             repository = Repository(session)

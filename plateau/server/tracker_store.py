@@ -28,6 +28,7 @@ from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.shared.utils.common import all_subclasses
 from sqlalchemy.orm import Session
 
+from plateau.server._carried import next_session, shortened, waits
 from plateau.store import Database, Position, Repository, StoreError
 
 if TYPE_CHECKING:
@@ -40,21 +41,22 @@ MakeReply = Callable[[DialogueStateTracker], Mapping[str, Any]]
 DATA_FOLDER = "PLATEAU_DATA"
 DEFAULT_FOLDER = "var"
 CACHED_EVENTS = 50_000
+# A session that holds more events begins anew, unnoticed: about fifteen turns.
+ROTATE_EVENTS = 250
 _MARK = "plateau_mark"
 _EVENT_TYPES: dict[str, type[Event]] = {kind.type_name: kind for kind in all_subclasses(Event)}
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """What of a tracker is stored already: its first event is number `start` of the log, which ends at `position`."""
+    """What of a tracker is stored already: its first `count` events, or what they stand for.
+
+    That is the log from event number `start` on, as far as `position`.
+    """
 
     position: Position
     start: int
-
-    @property
-    def count(self) -> int:
-        """How many of the tracker's events are stored."""
-        return self.position.version - self.start
+    count: int
 
 
 @dataclass(slots=True)
@@ -91,11 +93,13 @@ class PlateauTrackerStore(TrackerStore, SerializedTrackerAsText):  # type: ignor
         database: Database | None = None,
         projector: Projector | None = None,
         cached_events: int = CACHED_EVENTS,
+        short: bool = False,
         **unknown: Any,
     ) -> None:
         """Use `database` as it is, or open and upgrade the one at URL `host` (Rasa passes the endpoint's url so).
 
         Without either it is the SQLite file in the folder that the environment's PLATEAU_DATA names, or in ./var.
+        `short`: trackers hold only what Rasa needs to go on, and long sessions begin anew.
         """
         if unknown:
             raise StoreError(f"tracker_store: unknown setting {', '.join(sorted(unknown))}; allowed: type, url")
@@ -103,6 +107,7 @@ class PlateauTrackerStore(TrackerStore, SerializedTrackerAsText):  # type: ignor
             raise StoreError("event_broker: not supported, remove it; every event is in the table `events`")
         self.database = database or _open(host)
         self.projector = projector
+        self._short = short
         self._cache = _TrackerCache(cached_events)
         super().__init__(domain, None)
 
@@ -144,6 +149,10 @@ class PlateauTrackerStore(TrackerStore, SerializedTrackerAsText):  # type: ignor
             return
         pending = _pending_of(tracker.sender_id)
         reply = pending.make_reply(tracker) if pending else None
+        held = mark.position.version - mark.position.session_seq if mark else 0
+        if self._short and held + len(new) > ROTATE_EVENTS and waits(tracker):
+            # Whoever has to read the conversation from the database reads no more than this.
+            new += [event.as_dict() for event in next_session(tracker)]
 
         def work(session: Session) -> Position:
             repository = Repository(session)
@@ -154,16 +163,16 @@ class PlateauTrackerStore(TrackerStore, SerializedTrackerAsText):  # type: ignor
             return position
 
         position = await self.database.run(work)
-        start = mark.start if mark else 0
-        vars(tracker)[_MARK] = _Mark(position, start)
+        vars(tracker)[_MARK] = _Mark(position, mark.start if mark else 0, len(tracker.events))
         if pending is not None:
             pending.saved = True
+        kept = self._shortened(tracker)
         # A tracker that saw a session begin still holds the one before, which a retrieved tracker must not.
-        if start == position.session_seq:
-            self._cache.put(tracker)
+        if vars(kept)[_MARK].start == position.session_seq:
+            self._cache.put(kept)
 
     async def retrieve(self, sender_id: str) -> DialogueStateTracker | None:
-        """Return the latest session's tracker, the caller's to change; None when there is no such conversation."""
+        """Return a tracker to go on with, the caller's to change; None when there is no such conversation."""
         # Taken out, so that a turn that fails leaves nothing of itself behind.
         cached = self._cache.take(sender_id)
         pending = _pending_of(sender_id)
@@ -180,7 +189,7 @@ class PlateauTrackerStore(TrackerStore, SerializedTrackerAsText):  # type: ignor
         return tracker
 
     async def peek(self, sender_id: str) -> DialogueStateTracker | None:
-        """Return the latest session's tracker to look at, not to change; None when there is no such conversation.
+        """Return that tracker to look at, not to change; None when there is no such conversation.
 
         Within `pending_reply` the turn goes on from this tracker without reading it again.
         """
@@ -219,8 +228,17 @@ class PlateauTrackerStore(TrackerStore, SerializedTrackerAsText):  # type: ignor
         if known < position.version:
             for data in repository.events(sender_id, known, position.version):
                 tracker.update(_event(data))
-        vars(tracker)[_MARK] = _Mark(position, start)
-        return tracker
+        vars(tracker)[_MARK] = _Mark(position, start, len(tracker.events))
+        return tracker if whole else self._shortened(tracker)
+
+    def _shortened(self, tracker: DialogueStateTracker) -> DialogueStateTracker:
+        """Return a tracker with few events that goes on from where this one, all stored, has come."""
+        if not self._short or not waits(tracker):
+            return tracker
+        position = vars(tracker)[_MARK].position
+        short = shortened(tracker, self.domain.slots)
+        vars(short)[_MARK] = _Mark(position, position.session_seq, len(short.events))
+        return short
 
     def _project(self, session: Session, tracker: DialogueStateTracker) -> None:
         if self.projector is None:
@@ -291,7 +309,7 @@ def _open(url: str | None) -> Database:
 
 
 def _is_beginning(tracker: DialogueStateTracker, position: Position, start: int) -> bool:
-    """Tell whether a tracker kept in memory holds the events from `start` on, up to `position` or some before it."""
+    """Tell whether a tracker kept in memory stands for the events from `start` on, up to `position` or some before."""
     mark: _Mark = vars(tracker)[_MARK]
     return (
         mark.start == start
