@@ -147,18 +147,24 @@ def patient(served: tuple[httpx.AsyncClient, Any]) -> Callable[[str], Awaitable[
 
 
 @pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRES else [])])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database."""
+def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of an empty database; on PostgreSQL its key store is another schema, named in the environment."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/plateau.db"
         return
     schema = f"test_{uuid.uuid4().hex}"
+    schemas = (schema, f"{schema}_keys")
     server = create_engine(POSTGRES, future=True)
     with server.begin() as connection:
-        connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
-    yield f"{POSTGRES}{'&' if '?' in str(POSTGRES) else '?'}options=-csearch_path%3D{schema}"
+        for name in schemas:
+            connection.exec_driver_sql(f"CREATE SCHEMA {name}")
+    place = f"{POSTGRES}{'&' if '?' in str(POSTGRES) else '?'}options=-csearch_path%3D"
+    monkeypatch.setenv("PLATEAU_KEYS", f"{place}{schema}_keys")
+    monkeypatch.setenv("PLATEAU_DATA", str(tmp_path))
+    yield f"{place}{schema}"
     with server.begin() as connection:
-        connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
+        for name in schemas:
+            connection.exec_driver_sql(f"DROP SCHEMA {name} CASCADE")
     server.dispose()
 
 

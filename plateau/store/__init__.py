@@ -1,5 +1,6 @@
 """One database for everything Plateau keeps: conversations, their events, answers, plans, replies, codes and links."""
 
+from ._audit import AUDIT_KINDS, Broken
 from ._database import Database
 from ._errors import Conflict, StoreError
 from ._inbox import Inbox, Unanswered
@@ -7,6 +8,8 @@ from ._models import CONSENT_STATES, LINK_KINDS
 from ._repository import LinkRow, Position, ReevaluationRow, Repository
 
 __all__ = [
+    "AUDIT_KINDS",
+    "Broken",
     "CONSENT_STATES",
     "LINK_KINDS",
     "Conflict",

@@ -7,33 +7,32 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError, StatementError
+from sqlalchemy import delete, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import NullPool
 
-from ._errors import Conflict, StoreError
+from ._audit import write_entries
+from ._engines import POOL_SIZE, checked, engine_of, translated
+from ._errors import StoreError
 from ._locks import AdvisoryLocks, FileLocks
+from ._models import Erasure, Installation
+from ._vault import Work, vault_for
 
 T = TypeVar("T")
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE_NAME = "plateau.db"
 LOCKS_SUFFIX = "-locks"
-DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg2")
-POOL_SIZE = 5
-BUSY_SECONDS = 30
-CONNECT_SECONDS = 5
-# serialization_failure and deadlock_detected: the other transaction won.
-LOST_RACES = ("40001", "40P01")
+# Where the work that a transaction leaves for the key store stands in its session.
+WORK = "plateau"
 # Any number will do, as long as every worker takes the same one while the schema changes.
 UPGRADE_LOCK = 7_528_283
 
@@ -41,13 +40,18 @@ UPGRADE_LOCK = 7_528_283
 class Database:
     """An SQLite file (`sqlite:////folder/plateau.db`) or a PostgreSQL database (`postgresql://...`).
 
-    Raises StoreError for a URL of any other kind. Every method raises StoreError when the database cannot be used.
+    What patients say and are told is sealed in it, with keys from the key store `vault`: `keys` is its URL and `master`
+    its master keys, else PLATEAU_KEYS and PLATEAU_MASTER_KEY say; beside an SQLite file it is `keys.db`.
+
+    Raises StoreError for a URL of any other kind, and for PostgreSQL without a key store. Every method raises it when
+    the database or the key store cannot be used.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = _checked(url)
+    def __init__(self, url: str, *, keys: str | None = None, master: str | None = None) -> None:
+        self._url = checked(url)
         self.dialect: str = self._url.get_backend_name()
-        self._engine = _engine(self._url)
+        self.vault = vault_for(self._url, keys, master)
+        self._engine = engine_of(self._url)
         self._reader = self._engine.execution_options(sqlite_begin="BEGIN")
         # SQLite has one writer at a time: queueing for one warm connection beats its sleep-and-retry between threads.
         workers = 1 if self.dialect == "sqlite" else POOL_SIZE
@@ -65,19 +69,41 @@ class Database:
             if self.dialect == "sqlite":
                 # Readers and a writer then work side by side. The file remembers; switching needs it to itself.
                 self._pragma("journal_mode = WAL")
+            self.vault.upgrade()
             with self._migration() as config:
                 command.upgrade(config, "head")
+            with self.reading() as session:
+                installation = session.execute(select(Installation.id)).scalar_one()
+            self.vault.bind(installation)
+            # What an older version kept in clear must not live on in the log.
+            if self.dialect == "sqlite":
+                self._pragma("wal_checkpoint(TRUNCATE)")
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """Yield a session that may write: committed at the end of the block, rolled back on any exception."""
-        with self._errors(), Session(self._engine, future=True) as session, session.begin():
-            yield session
+        work, failed = Work(self.vault), False
+        try:
+            with self._errors(), Session(self._engine, future=True, info={WORK: work}) as session, session.begin():
+                try:
+                    yield session
+                    # Last, so that the audit trail's lock is never held while waiting for another.
+                    write_entries(session, work)
+                except BaseException:
+                    failed = True
+                    raise
+        finally:
+            # Not after a commit that failed: it may have been done all the same, and its rows need their keys.
+            if failed and work.made:
+                with suppress(StoreError):
+                    self.vault.destroy(work.made)
+        self._finish(work)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Yield a session that only reads, and so never waits for a writer."""
-        with self._errors(), Session(self._reader, future=True) as session, session.begin():
+        info = {WORK: Work(self.vault)}
+        with self._errors(), Session(self._reader, future=True, info=info) as session, session.begin():
             yield session
 
     async def run(self, work: Callable[[Session], T]) -> T:
@@ -95,16 +121,44 @@ class Database:
         """
         return self._locks.hold(conversation_id, seconds)
 
+    def finish_erasures(self) -> int:
+        """Destroy the keys of what was erased, where that failed or a crash came between; return how many."""
+        with self.reading() as session:
+            gone = list(session.execute(select(Erasure.key_id)).scalars())
+        if gone:
+            self._destroy(gone)
+        return len(gone)
+
     def scrub(self) -> None:
-        """Leave no bytes of erased rows in SQLite's write-ahead log (PostgreSQL's vacuum is the server's own)."""
+        """Finish erasures, and leave no bytes of them in SQLite's logs (PostgreSQL's vacuum is the server's own)."""
+        self.finish_erasures()
         if self.dialect == "sqlite":
             self._pragma("wal_checkpoint(TRUNCATE)")
+        self.vault.scrub()
 
     def close(self) -> None:
         """Wait for work under way, then close every connection."""
         self._threads.shutdown()
         self._locks.close()
         self._engine.dispose()
+        self.vault.close()
+
+    def _finish(self, work: Work) -> None:
+        """Do in the key store what a committed transaction left to do there; it is done later if that fails."""
+        with suppress(StoreError):
+            if work.gone:
+                self._destroy(work.gone)
+        with suppress(StoreError):
+            if work.head:
+                self.vault.move_head(*work.head)
+
+    def _destroy(self, gone: list[str]) -> None:
+        """Destroy keys, then strike them off the list of those to destroy."""
+        self.vault.destroy(gone)
+        with self._errors(), Session(self._engine, future=True) as session, session.begin():
+            session.execute(
+                delete(Erasure).where(Erasure.key_id.in_(gone)).execution_options(synchronize_session=False)
+            )
 
     async def _in_thread(self, job: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
@@ -136,11 +190,12 @@ class Database:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         # Rebuilding an SQLite table drops the old one, which enforced foreign keys would forbid.
-        engine = _engine(self._url, poolclass=NullPool, foreign_keys=False)
+        engine = engine_of(self._url, poolclass=NullPool, foreign_keys=False)
         with self._errors(), engine.begin() as connection:
             if self.dialect == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})")
             config.attributes["connection"] = connection
+            config.attributes["vault"] = self.vault
             yield config
 
     @contextmanager
@@ -149,7 +204,7 @@ class Database:
         try:
             yield
         except SQLAlchemyError as error:
-            raise _translated(error, self._url.render_as_string(hide_password=True)) from None
+            raise translated(error, self._url.render_as_string(hide_password=True)) from None
 
 
 def _within(opened: Callable[[], Any], work: Callable[[Session], T]) -> T:
@@ -157,69 +212,7 @@ def _within(opened: Callable[[], Any], work: Callable[[Session], T]) -> T:
         return work(session)
 
 
-def _checked(url: str) -> Any:
-    allowed = "sqlite:////folder/file.db or postgresql://user:password@host/name"
-    try:
-        parsed = make_url(url)
-    except SQLAlchemyError:
-        raise StoreError(f"the database URL cannot be read; allowed: {allowed}") from None
-    if parsed.drivername not in DRIVERS:
-        raise StoreError(f"no database of kind {parsed.drivername!r} is supported; allowed: {allowed}")
-    if parsed.get_backend_name() == "sqlite":
-        if parsed.database in (None, "", ":memory:") or parsed.database.startswith("file:"):
-            raise StoreError(f"SQLite needs a file, as each connection sees its own memory; allowed: {allowed}")
-        _private_file(Path(parsed.database))
-    return parsed
-
-
 def _locks_of(url: Any, engine: Any) -> AdvisoryLocks | FileLocks:
     if url.get_backend_name() == "postgresql":
         return AdvisoryLocks(engine)
     return FileLocks(Path(f"{url.database}{LOCKS_SUFFIX}"))
-
-
-def _private_file(path: Path) -> None:
-    """Create `path` readable by its owner only; SQLite gives its log files the same mode."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
-            path.touch(mode=0o600)
-    except OSError as error:
-        raise StoreError(f"{path}: the database file cannot be opened ({error.strerror})") from None
-
-
-def _engine(url: Any, poolclass: Any = QueuePool, foreign_keys: bool = True) -> Any:
-    options: dict[str, Any] = {"future": True, "hide_parameters": True, "poolclass": poolclass}
-    if poolclass is QueuePool:
-        options |= {"pool_size": POOL_SIZE, "max_overflow": POOL_SIZE, "pool_use_lifo": True}
-    if url.get_backend_name() == "postgresql":
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS}, **options)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, **options)
-
-    def opened(connection: Any, _: Any) -> None:
-        # The driver must not begin transactions itself: it would begin them too late.
-        connection.isolation_level = None
-        connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
-        connection.execute("PRAGMA secure_delete = ON")
-
-    def begun(connection: Any) -> None:
-        # A writer takes its lock first, so that waiting for it is possible; upgrading a read lock later is not.
-        begin = connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE")
-        if begin:
-            connection.exec_driver_sql(begin)
-
-    event.listen(engine, "connect", opened)
-    event.listen(engine, "begin", begun)
-    return engine
-
-
-def _translated(error: SQLAlchemyError, name: str) -> StoreError:
-    """Return our error for `error`: its kind and code, without the statement, its values or the server's detail."""
-    cause = getattr(error, "orig", None)
-    if isinstance(error, StatementError) and isinstance(cause, StoreError):
-        return cause
-    code = getattr(cause, "pgcode", None) or getattr(cause, "sqlite_errorname", None)
-    kind = f"{type(error).__name__}, {code}" if code else type(error).__name__
-    if code in LOST_RACES:
-        return Conflict(f"{name}: another transaction was first ({kind})")
-    return StoreError(f"{name}: the database failed ({kind})")

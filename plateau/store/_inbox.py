@@ -11,7 +11,9 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from ._models import Waiting
+from ._errors import StoreError
+from ._models import Conversation, Waiting
+from ._sealing import DataKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Inbox:
         row = {
             "conversation_id": conversation_id,
             "client_message_id": client_message_id,
-            "message": dict(message),
+            "sealed": self._key(conversation_id).seal(dict(message), "inbox", conversation_id, client_message_id),
             "attempts": 1,
             "received_at": self._now(),
         }
@@ -54,9 +56,12 @@ class Inbox:
 
     def waiting(self, conversation_id: str) -> list[Unanswered]:
         """Return the conversation's messages without a reply, in the order they came."""
-        found = select(Waiting.client_message_id, Waiting.message, Waiting.attempts)
+        found = select(Waiting.client_message_id, Waiting.sealed, Waiting.attempts)
         found = found.where(Waiting.conversation_id == conversation_id).order_by(Waiting.id)
-        return [Unanswered(*row) for row in self._session.execute(found)]
+        rows = self._session.execute(found).all()
+        if not rows or (key := self._found(conversation_id)) is None:
+            return []
+        return [Unanswered(id, key.open(sealed, "inbox", conversation_id, id), began) for id, sealed, began in rows]
 
     def conversations(self, received_before: datetime, limit: int) -> list[str]:
         """Return conversations with a message that came before the given time, the longest waiting first."""
@@ -70,3 +75,14 @@ class Inbox:
         theirs = Waiting.conversation_id == conversation_id
         gone = delete(Waiting).where(theirs, Waiting.client_message_id == client_message_id)
         self._session.execute(gone, execution_options={"synchronize_session": False})
+
+    def _key(self, conversation_id: str) -> DataKey:
+        key = self._found(conversation_id)
+        if key is None:
+            raise StoreError("a message waits in a conversation only that is stored, and not erased")
+        return key
+
+    def _found(self, conversation_id: str) -> DataKey | None:
+        found = select(Conversation.key_id).where(Conversation.id == conversation_id)
+        key_id = self._session.execute(found).scalar_one_or_none()
+        return None if key_id is None else self._session.info["plateau"].vault.key(key_id)

@@ -1,4 +1,8 @@
-"""The tables. Ids are opaque: no name, number or address of a patient is ever a key."""
+"""The tables. Ids are opaque: no name, number or address of a patient is ever a key.
+
+A column `sealed` holds JSON under its conversation's data key, bound to its row (`_sealing.py`): what patients say,
+answer or are told is in no other column.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     UniqueConstraint,
     literal_column,
@@ -62,7 +67,7 @@ class Conversation:
     """One conversation; `id` is Rasa's sender id.
 
     `version` counts the stored events: a turn is only saved onto the version it was computed from.
-    `session_seq` is the `seq` of the event that began the latest session.
+    `session_seq` is the `seq` of the event that began the latest session. `key_id` names its data key in the key store.
     """
 
     __tablename__ = "conversations"
@@ -84,6 +89,7 @@ class Conversation:
     )
 
     id = Column(Identifier, primary_key=True)
+    key_id = Column(Identifier, nullable=False)
     patient_id = Column(Identifier, ForeignKey("patients.id"), index=True)
     consent_state = Column(Identifier, nullable=False)
     consent_version = Column(Identifier)
@@ -111,15 +117,14 @@ class Link:
 
 @mapper.mapped
 class Event:
-    """One Rasa event, as its dictionary, at its place in the conversation (`seq` counts from 0)."""
+    """The Rasa events saved together, `count` of them from number `seq` on: a sealed list of dictionaries."""
 
     __tablename__ = "events"
 
     conversation_id = Column(Identifier, ForeignKey("conversations.id"), primary_key=True)
     seq = Column(Integer, primary_key=True, autoincrement=False)
-    type = Column(Identifier, nullable=False)
-    timestamp = Column(UtcDateTime, nullable=False)
-    data = Column(JsonText, nullable=False)
+    count = Column(Integer, nullable=False)
+    sealed = Column(LargeBinary, nullable=False)
 
 
 @mapper.mapped
@@ -142,27 +147,24 @@ class Reevaluation:
 
 @mapper.mapped
 class Answer:
-    """The answer to one question of the answer record; `said` is the patient's own words for it, if any."""
+    """The answer to one question of the answer record: sealed [answer, the patient's own words for it or null]."""
 
     __tablename__ = "answers"
 
     reevaluation_id = Column(ForeignKey("reevaluations.id"), primary_key=True)
     question = Column(Identifier, primary_key=True)
-    value = Column(JsonText, nullable=False)
-    said = Column(JsonText(none_as_null=True))
+    sealed = Column(LargeBinary, nullable=False)
 
 
 @mapper.mapped
 class Finding:
-    """One rule that fired, in the plan's order."""
+    """One rule that fired, in the plan's order: sealed {rule, because, source}."""
 
     __tablename__ = "findings"
 
     reevaluation_id = Column(ForeignKey("reevaluations.id"), primary_key=True)
     position = Column(Integer, primary_key=True, autoincrement=False)
-    rule = Column(Identifier, nullable=False)
-    because = Column(JsonText, nullable=False)
-    source = Column(JsonText, nullable=False)
+    sealed = Column(LargeBinary, nullable=False)
 
 
 @mapper.mapped
@@ -172,7 +174,7 @@ class Plan:
     __tablename__ = "plans"
 
     reevaluation_id = Column(ForeignKey("reevaluations.id"), primary_key=True)
-    assessment = Column(JsonText, nullable=False)
+    sealed = Column(LargeBinary, nullable=False)
     rules_version = Column(Identifier)
     created_at = Column(UtcDateTime, nullable=False)
 
@@ -189,7 +191,7 @@ class Turn:
     conversation_id = Column(Identifier, ForeignKey("conversations.id"), primary_key=True)
     client_message_id = Column(Identifier, primary_key=True)
     version = Column(Integer, nullable=False)
-    reply = Column(JsonText, nullable=False)
+    sealed = Column(LargeBinary, nullable=False)
     created_at = Column(UtcDateTime, nullable=False)
 
 
@@ -206,6 +208,41 @@ class Waiting:
     id = Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     conversation_id = Column(Identifier, ForeignKey("conversations.id"), nullable=False)
     client_message_id = Column(Identifier, nullable=False)
-    message = Column(JsonText, nullable=False)
+    sealed = Column(LargeBinary, nullable=False)
     attempts = Column(Integer, nullable=False)
     received_at = Column(UtcDateTime, nullable=False, index=True)
+
+
+@mapper.mapped
+class Installation:
+    """The one row that says which key store belongs to this database."""
+
+    __tablename__ = "installation"
+
+    id = Column(Identifier, primary_key=True)
+
+
+@mapper.mapped
+class Erasure:
+    """A key to destroy: its rows are gone already. Empty but for the moment in between, or after a crash in it."""
+
+    __tablename__ = "erasures"
+
+    key_id = Column(Identifier, primary_key=True)
+
+
+@mapper.mapped
+class Audit:
+    """One entry of the audit trail, chained to the one before by `link`; triggers refuse to change or delete it.
+
+    `subject` is a pseudonym made with the conversation's key: once that is destroyed, nobody can tell whose it is.
+    """
+
+    __tablename__ = "audit"
+
+    seq = Column(Integer, primary_key=True, autoincrement=False)
+    at = Column(UtcDateTime, nullable=False)
+    kind = Column(Identifier, nullable=False)
+    subject = Column(Identifier, index=True)
+    detail = Column(JsonText, nullable=False)
+    link = Column(LargeBinary, nullable=False)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Text, and_, delete, insert, literal_column, or_, select, type_coerce, update
+from sqlalchemy import and_, bindparam, delete, func, insert, literal_column, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
+from ._audit import AUDIT_KINDS, entries
 from ._errors import Conflict, StoreError
 from ._inbox import Inbox
 from ._models import (
@@ -20,6 +20,7 @@ from ._models import (
     Answer,
     Code,
     Conversation,
+    Erasure,
     Event,
     Finding,
     Link,
@@ -28,7 +29,10 @@ from ._models import (
     Reevaluation,
     Turn,
     Waiting,
+    metadata,
 )
+from ._sealing import DataKey
+from ._vault import Work
 
 SESSION_STARTED = "session_started"
 PURGE_BATCH = 500
@@ -42,12 +46,13 @@ class Position:
     """How far a conversation's log has come: the guard a save is checked against.
 
     `version` counts its events, `session_seq` is where the latest session begins, `created_at` tells it from an
-    erased conversation of the same id.
+    erased conversation of the same id. `key` names the conversation's data key.
     """
 
     version: int
     session_seq: int
     created_at: datetime
+    key: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +89,24 @@ def _utc_now() -> datetime:
 
 
 class Repository:
-    """Plateau's records in one open `session`; `now` returns the time to write on them."""
+    """Plateau's records in one open `session` of a `Database`; `now` returns the time to write on them.
+
+    What patients say, answer or are told is sealed with a key of their conversation's. A conversation whose key was
+    destroyed reads as not there, as in an old backup that still has its rows.
+    """
 
     def __init__(self, session: Session, now: Callable[[], datetime] = _utc_now) -> None:
         self._session = session
         self._now = now
+        self._work: Work = session.info["plateau"]
         self._upsert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[session.get_bind().dialect.name]
 
     # The conversation and its log of events
 
     def position(self, conversation_id: str) -> Position | None:
         """Return how far the conversation has come; None when there is no such conversation."""
-        row = self._session.execute(_POSITION.where(Conversation.id == conversation_id)).one_or_none()
-        return None if row is None else Position(*row)
+        row = self._session.execute(_POSITION, {"of": conversation_id}).one_or_none()
+        return None if row is None or self._work.vault.key(row.key_id) is None else Position(*row)
 
     def conversation_ids(self) -> list[str]:
         """Return the ids of the conversations that have events, oldest first."""
@@ -105,10 +115,18 @@ class Repository:
 
     def events(self, conversation_id: str, start: int, stop: int) -> list[dict[str, Any]]:
         """Return the events with start <= seq < stop, in order, as Rasa's dictionaries."""
-        within = select(type_coerce(Event.data, Text)).where(Event.conversation_id == conversation_id)
-        within = within.where(Event.seq >= start, Event.seq < stop).order_by(Event.seq)
-        # Parsed as one array: event by event takes three to four times as long.
-        events: list[dict[str, Any]] = json.loads(f"[{','.join(self._session.execute(within).scalars())}]")
+        # The batch that `start` is in may begin before it.
+        begins = select(func.max(Event.seq)).where(Event.conversation_id == conversation_id, Event.seq <= start)
+        within = select(Event.seq, Event.count, Event.sealed, Conversation.key_id)
+        within = within.join(Conversation, Conversation.id == Event.conversation_id)
+        within = within.where(Event.conversation_id == conversation_id, Event.seq < stop)
+        within = within.where(Event.seq >= func.coalesce(begins.scalar_subquery(), 0)).order_by(Event.seq)
+        events: list[dict[str, Any]] = []
+        for seq, count, sealed, key_id in self._session.execute(within).all():
+            if (key := self._work.vault.key(key_id)) is None:
+                return []
+            batch = key.open(sealed, *_events_place(conversation_id, seq, count))
+            events += batch[max(start - seq, 0) : max(stop - seq, 0)]
         return events
 
     def append(self, conversation_id: str, seen: Position | None, events: Sequence[Mapping[str, Any]]) -> Position:
@@ -121,43 +139,35 @@ class Repository:
         session_seq = started[-1] if started else (0 if seen is None else seen.session_seq)
         version = first + len(events)
         moved = {"version": version, "session_seq": session_seq, "updated_at": self._now()}
-        written = self._begin_log(conversation_id, moved) if seen is None else self._move(conversation_id, seen, moved)
-        if not written:
-            raise Conflict("another turn of this conversation was saved first, or it was erased")
-        self._session.execute(
-            insert(Event),
-            [
-                {
-                    "conversation_id": conversation_id,
-                    "seq": first + n,
-                    "type": event["event"],
-                    "timestamp": datetime.fromtimestamp(event["timestamp"], UTC),
-                    "data": event,
-                }
-                for n, event in enumerate(events)
-            ],
+        key_id, created_at = (
+            self._begin_log(conversation_id, moved) if seen is None else self._move(seen, moved, conversation_id)
         )
-        created_at = self._created_at(conversation_id) if seen is None else seen.created_at
-        return Position(version, session_seq, created_at)
+        if events:
+            sealed = self._key(key_id).seal(list(events), *_events_place(conversation_id, first, len(events)))
+            row = {"conversation_id": conversation_id, "seq": first, "count": len(events), "sealed": sealed}
+            self._session.execute(_ADD_EVENTS, row)
+        return Position(version, session_seq, created_at, key_id)
 
-    def _begin_log(self, conversation_id: str, moved: Mapping[str, Any]) -> bool:
-        row = {**self._new_conversation(conversation_id), **moved}
+    def _begin_log(self, conversation_id: str, moved: Mapping[str, Any]) -> tuple[str, datetime]:
+        """Store a conversation's first position; return its key's id and when it was made. Raises Conflict."""
+        locked = self._locked(conversation_id)
+        row = {**self._new_conversation(conversation_id, None if locked is None else locked.key_id), **moved}
         begin = self._upsert(Conversation).values(row)
         begin = begin.on_conflict_do_update(index_elements=["id"], set_=moved, where=Conversation.version == 0)
-        return bool(self._session.execute(begin).rowcount)
+        if not self._session.execute(begin).rowcount:
+            raise Conflict(_TAKEN)
+        stored = select(Conversation.key_id, Conversation.created_at).where(Conversation.id == conversation_id)
+        key_id, created_at = self._session.execute(stored).one()
+        if key_id != row["key_id"]:
+            # Someone else stored the conversation in between, with a key of their own.
+            self._work.gone.append(row["key_id"])
+        return key_id, created_at
 
-    def _move(self, conversation_id: str, seen: Position, moved: Mapping[str, Any]) -> bool:
-        guarded = update(Conversation).where(
-            Conversation.id == conversation_id,
-            Conversation.version == seen.version,
-            Conversation.created_at == seen.created_at,
-        )
-        return bool(self._execute(guarded.values(moved)).rowcount)
-
-    def _created_at(self, conversation_id: str) -> datetime:
-        found = select(Conversation.created_at).where(Conversation.id == conversation_id)
-        created_at: datetime = self._session.execute(found).scalar_one()
-        return created_at
+    def _move(self, seen: Position, moved: Mapping[str, Any], conversation_id: str) -> tuple[str, datetime]:
+        seen_at = {"of": conversation_id, "seen_version": seen.version, "seen_created_at": seen.created_at}
+        if not self._session.execute(_MOVE, {**seen_at, **moved}).rowcount:
+            raise Conflict(_TAKEN)
+        return seen.key, seen.created_at
 
     # Consent and identity
 
@@ -168,10 +178,12 @@ class Repository:
         """
         if state not in CONSENT_STATES:
             raise ValueError(f"consent cannot be {state!r}; allowed: {', '.join(CONSENT_STATES)}")
-        self._lock(conversation_id)
+        key_id = self._lock(conversation_id).key_id
         consent = {"consent_state": state, "consent_version": version, "consent_at": self._now()}
         another = or_(Conversation.consent_state != state, Conversation.consent_version.is_distinct_from(version))
-        self._execute(update(Conversation).where(Conversation.id == conversation_id, another).values(consent))
+        changed = self._execute(update(Conversation).where(Conversation.id == conversation_id, another).values(consent))
+        if changed.rowcount:
+            self._note("consent", self._key(key_id).pseudonym(conversation_id), state=state, version=version)
 
     def consent(self, conversation_id: str) -> str:
         """Return the state of consent; pending for a conversation that is not stored."""
@@ -213,7 +225,7 @@ class Repository:
         """Return the patient whose code this is; None when it is unknown, replaced or expired."""
         found = select(Code.patient_id).where(Code.digest == digest, Code.expires_at > self._now())
         patient_id: str | None = self._session.execute(found).scalar_one_or_none()
-        return patient_id
+        return patient_id if patient_id is not None and self._known(patient_id) else None
 
     def save_link(self, conversation_id: str, run: int, kind: str, digest: str, expires_at: datetime) -> None:
         """Let `digest` open `kind` (plan or summary) of the run before `expires_at`; again, it moves that time only.
@@ -231,10 +243,10 @@ class Repository:
 
     def link(self, digest: str) -> LinkRow | None:
         """Return what the link opens; None when it is unknown or expired."""
-        found = select(Link.conversation_id, Link.run, Link.kind, Link.expires_at)
-        found = found.where(Link.digest == digest, Link.expires_at > self._now())
-        row = self._session.execute(found).one_or_none()
-        return None if row is None else LinkRow(*row)
+        found = select(Link.conversation_id, Link.run, Link.kind, Link.expires_at, Conversation.key_id)
+        found = found.join(Conversation, Conversation.id == Link.conversation_id)
+        row = self._session.execute(found.where(Link.digest == digest, Link.expires_at > self._now())).one_or_none()
+        return None if row is None or self._work.vault.key(row.key_id) is None else LinkRow(*row[:4])
 
     # Re-evaluations
 
@@ -258,12 +270,13 @@ class Repository:
         """
         if patient_id is not None:
             self.link_patient(conversation_id, patient_id)
-        owner = self._lock(conversation_id).patient_id
-        row_id = self._reevaluation_id(conversation_id, run, owner)
+        locked = self._lock(conversation_id)
+        row_id = self._reevaluation_id(conversation_id, run, locked.patient_id)
+        sealer = _Sealer(self._key(locked.key_id), conversation_id, row_id)
         given = {name: value for name, value in answers.items() if value is not None}
-        changed = self._save_answers(row_id, given, said or {})
+        changed = self._save_answers(sealer, given, said or {})
         if assessment is not None:
-            self._save_plan(row_id, assessment, rules_version)
+            self._save_plan(sealer, assessment, rules_version)
         elif changed:
             self._delete_plan(row_id)
 
@@ -287,7 +300,12 @@ class Repository:
         return self._reevaluations(latest_first.limit(limit))
 
     def _reevaluations(self, query: Any) -> list[ReevaluationRow]:
-        return [_reevaluation(row, self._answers(row.id)) for row in self._session.execute(query).all()]
+        found = []
+        for row in self._session.execute(query).all():
+            if (key := self._work.vault.key(row.key_id)) is not None:
+                sealer = _Sealer(key, row.conversation_id, row.id)
+                found.append(_reevaluation(row, sealer, self._answers(sealer)))
+        return found
 
     def _reevaluation_id(self, conversation_id: str, run: int, patient_id: str | None) -> int:
         of_run = select(Reevaluation.id).where(Reevaluation.conversation_id == conversation_id, Reevaluation.run == run)
@@ -304,13 +322,13 @@ class Repository:
         row_id: int = self._session.execute(of_run).scalar_one()
         return row_id
 
-    def _answers(self, row_id: int) -> dict[str, _Given]:
-        found = select(Answer.question, Answer.value, Answer.said).where(Answer.reevaluation_id == row_id)
-        return {question: (value, said) for question, value, said in self._session.execute(found).all()}
+    def _answers(self, sealer: _Sealer) -> dict[str, _Given]:
+        rows = self._session.execute(_ANSWERS, {"of": sealer.row_id}).all()
+        return {question: tuple(sealer.open(sealed, "answers", question)) for question, sealed in rows}
 
-    def _save_answers(self, row_id: int, answers: Mapping[str, Any], said: Mapping[str, str]) -> bool:
+    def _save_answers(self, sealer: _Sealer, answers: Mapping[str, Any], said: Mapping[str, str]) -> bool:
         """Write what differs from the stored answers and words; tell whether an answer did."""
-        stored = self._answers(row_id)
+        stored, row_id = self._answers(sealer), sealer.row_id
         wanted = {name: _with_words(value, said.get(name), stored.get(name)) for name, value in answers.items()}
         fresh = {name: given for name, given in wanted.items() if stored.get(name) != given}
         gone = stored.keys() - answers.keys()
@@ -318,40 +336,40 @@ class Repository:
             upsert = self._upsert(Answer)
             upsert = upsert.on_conflict_do_update(
                 index_elements=["reevaluation_id", "question"],
-                set_={"value": upsert.excluded.value, "said": upsert.excluded.said},
+                set_={"sealed": upsert.excluded.sealed},
             )
             rows = [
-                {"reevaluation_id": row_id, "question": name, "value": value, "said": words}
-                for name, (value, words) in fresh.items()
+                {"reevaluation_id": row_id, "question": name, "sealed": sealer.seal(given, "answers", name)}
+                for name, given in fresh.items()
             ]
             self._session.execute(upsert, rows)
         if gone:
             self._execute(delete(Answer).where(Answer.reevaluation_id == row_id, Answer.question.in_(sorted(gone))))
         return bool(gone) or any(name not in stored or stored[name][0] != value for name, (value, _) in fresh.items())
 
-    def _save_plan(self, row_id: int, assessment: Mapping[str, Any], rules_version: str | None) -> None:
-        plan = {"assessment": dict(assessment), "rules_version": rules_version}
-        stored = select(Plan.assessment, Plan.rules_version).where(Plan.reevaluation_id == row_id)
+    def _save_plan(self, sealer: _Sealer, assessment: Mapping[str, Any], rules_version: str | None) -> None:
+        row_id = sealer.row_id
+        stored = select(Plan.sealed, Plan.rules_version).where(Plan.reevaluation_id == row_id)
         known = self._session.execute(stored).one_or_none()
-        if known is not None and known == (plan["assessment"], rules_version):
+        if known is not None and (sealer.open(known.sealed, "plans"), known.rules_version) == (
+            dict(assessment),
+            rules_version,
+        ):
             return
         now = self._now()
-        upsert = self._upsert(Plan).values(reevaluation_id=row_id, created_at=now, **plan)
-        self._session.execute(
-            upsert.on_conflict_do_update(index_elements=["reevaluation_id"], set_={"created_at": now, **plan})
-        )
-        self._save_findings(row_id, assessment.get("findings", ()))
+        plan = {"sealed": sealer.seal(dict(assessment), "plans"), "rules_version": rules_version, "created_at": now}
+        upsert = self._upsert(Plan).values(reevaluation_id=row_id, **plan)
+        self._session.execute(upsert.on_conflict_do_update(index_elements=["reevaluation_id"], set_=plan))
+        self._save_findings(sealer, assessment.get("findings", ()))
         self._execute(update(Reevaluation).where(Reevaluation.id == row_id).values(finished_at=now))
 
-    def _save_findings(self, row_id: int, findings: Iterable[Mapping[str, Any]]) -> None:
-        self._execute(delete(Finding).where(Finding.reevaluation_id == row_id))
+    def _save_findings(self, sealer: _Sealer, findings: Iterable[Mapping[str, Any]]) -> None:
+        self._execute(delete(Finding).where(Finding.reevaluation_id == sealer.row_id))
         rows = [
             {
-                "reevaluation_id": row_id,
+                "reevaluation_id": sealer.row_id,
                 "position": position,
-                "rule": finding["rule"],
-                "because": finding["because"],
-                "source": finding["source"],
+                "sealed": sealer.seal({name: finding[name] for name in _FINDING}, "findings", position),
             }
             for position, finding in enumerate(findings)
         ]
@@ -367,47 +385,88 @@ class Repository:
 
     def reply(self, conversation_id: str, client_message_id: str) -> dict[str, Any] | None:
         """Return the reply that this message already had; None when it is new."""
-        found = select(Turn.reply).where(
-            Turn.conversation_id == conversation_id, Turn.client_message_id == client_message_id
-        )
-        reply: dict[str, Any] | None = self._session.execute(found).scalar_one_or_none()
-        return reply
+        return self._reply(_REPLY, of=conversation_id, message=client_message_id)
 
     def last_reply(self, conversation_id: str) -> dict[str, Any] | None:
         """Return the latest reply of the conversation; None when it has none."""
-        latest_first = (Turn.version.desc(), Turn.created_at.desc())
-        found = select(Turn.reply).where(Turn.conversation_id == conversation_id).order_by(*latest_first).limit(1)
-        reply: dict[str, Any] | None = self._session.execute(found).scalar_one_or_none()
+        return self._reply(_LAST_REPLY, of=conversation_id)
+
+    def _reply(self, turn: Any, **where: str) -> dict[str, Any] | None:
+        row = self._session.execute(turn, where).one_or_none()
+        if row is None or (key := self._work.vault.key(row.key_id)) is None:
+            return None
+        reply: dict[str, Any] = key.open(row.sealed, "turns", where["of"], row.client_message_id)
         return reply
 
     def remember_reply(self, conversation_id: str, client_message_id: str, reply: Mapping[str, Any]) -> None:
         """Keep the reply to a message, which waits no longer; the first one stays, as the patient has seen it."""
+        locked = self._lock(conversation_id)
         turn = self._upsert(Turn).values(
             conversation_id=conversation_id,
             client_message_id=client_message_id,
-            version=self._lock(conversation_id).version,
-            reply=dict(reply),
+            version=locked.version,
+            sealed=self._key(locked.key_id).seal(dict(reply), "turns", conversation_id, client_message_id),
             created_at=self._now(),
         )
         self._session.execute(turn.on_conflict_do_nothing())
         Inbox(self._session).drop(conversation_id, client_message_id)
 
-    # Export and erasure
+    # Export
 
     def export(self, conversation_id: str) -> dict[str, list[dict[str, Any]]]:
-        """Return every row of the conversation, and its patient's code, by table; times are aware datetimes."""
+        """Return every row of the conversation, opened, its patient's code and the audit entries about it, by table.
+
+        Times are aware datetimes; events come one by one.
+        """
         theirs = select(Conversation.patient_id).where(Conversation.id == conversation_id)
-        return {
-            model.__tablename__: [dict(row) for row in self._rows(model, condition)]
-            for model, condition in [*_owned([conversation_id]), (Code, Code.patient_id.in_(theirs))]
+        tables = [*_owned([conversation_id]), (Code, Code.patient_id.in_(theirs))]
+        found = select(Conversation.key_id).where(Conversation.id == conversation_id)
+        key_id = self._session.execute(found).scalar_one_or_none()
+        key = None if key_id is None else self._work.vault.key(key_id)
+        if key is None:
+            return {name: [] for name in (*(model.__tablename__ for model, _ in tables), "audit")}
+        rows = {model.__tablename__: [dict(row) for row in self._rows(model, condition)] for model, condition in tables}
+        opened = {
+            name: [one for row in rows[name] for one in _opened(key, conversation_id, name, row)] for name in rows
         }
+        about = entries(self._session, key.pseudonym(conversation_id))
+        return {**opened, "audit": [entry.to_dict() for entry in about]}
+
+    # The audit trail
+
+    def audit(self, kind: str, conversation_id: str, **detail: Any) -> None:
+        """Add an entry about a conversation, as this transaction ends; about none when it is not there."""
+        found = select(Conversation.key_id).where(Conversation.id == conversation_id)
+        key_id = self._session.execute(found).scalar_one_or_none()
+        key = None if key_id is None else self._work.vault.key(key_id)
+        if key is not None:
+            self._note(kind, key.pseudonym(conversation_id), **detail)
+
+    def audit_code(self, patient_id: str) -> None:
+        """Add an entry: the patient's code was used; it is about their latest conversation."""
+        latest_first = select(Conversation.id).where(Conversation.patient_id == patient_id)
+        latest_first = latest_first.order_by(Conversation.created_at.desc()).limit(1)
+        conversation_id = self._session.execute(latest_first).scalar_one_or_none()
+        if conversation_id is not None:
+            self.audit("code_used", conversation_id)
+
+    def audit_all(self, kind: str, **detail: Any) -> None:
+        """Add an entry that is about nobody alone, such as a backup."""
+        self._note(kind, None, **detail)
+
+    def _note(self, kind: str, subject: str | None, **detail: Any) -> None:
+        if kind not in AUDIT_KINDS:
+            raise ValueError(f"an audit entry cannot be {kind!r}; allowed: {', '.join(AUDIT_KINDS)}")
+        self._work.entries.append({"at": self._now(), "kind": kind, "subject": subject, "detail": detail})
+
+    # Erasure
 
     def forget(self, conversation_id: str) -> dict[str, int]:
         """Delete every row of the conversation, and its patient with their code when it was their only one.
 
         Returns counts by table.
         """
-        return self._forget([conversation_id])
+        return self._erase([conversation_id])
 
     def conversations_of(self, conversation_id: str) -> list[str]:
         """Return the conversation and the others of its patient."""
@@ -419,14 +478,14 @@ class Repository:
 
     def forget_patient_of(self, conversation_id: str) -> dict[str, int]:
         """Delete every row of the conversation and of its patient's others; return counts by table."""
-        return self._forget(self.conversations_of(conversation_id))
+        return self._erase(self.conversations_of(conversation_id))
 
     def purge_unconsented(self, older_than: datetime, limit: int = PURGE_BATCH) -> int:
         """Forget up to `limit` conversations without consent that were last written before `older_than`.
 
         Returns how many went; call again while it returns `limit`, each time in a transaction of its own.
         """
-        return self._purge(_UNCONSENTED, older_than, limit)
+        return self._purge(_UNCONSENTED, older_than, limit, "unconsented")
 
     def purge_finished(self, older_than: datetime, limit: int = PURGE_BATCH) -> int:
         """Forget up to `limit` conversations with consent, finished or not, last written before `older_than`.
@@ -436,7 +495,7 @@ class Repository:
         """
         later = aliased(Conversation)
         came_back = select(later.id).where(later.patient_id == Conversation.patient_id, later.updated_at >= older_than)
-        return self._purge(and_(_CONSENTED, ~came_back.exists()), older_than, limit)
+        return self._purge(and_(_CONSENTED, ~came_back.exists()), older_than, limit, "finished")
 
     def purge_expired(self, limit: int = PURGE_BATCH) -> int:
         """Delete up to `limit` expired codes and links.
@@ -444,7 +503,12 @@ class Repository:
         Returns how many went; call again while it returns `limit`, each time in a transaction of its own.
         """
         codes = self._delete_expired(Code, limit)
-        return codes + self._delete_expired(Link, limit - codes)
+        links = self._delete_expired(Link, limit - codes)
+        if codes or links:
+            self._note("purge", None, codes=codes, links=links)
+        # Keys whose rows went before a crash: they are destroyed as this transaction ends.
+        self._work.gone += self._session.execute(select(Erasure.key_id).limit(limit)).scalars()
+        return codes + links
 
     def _delete_expired(self, model: Any, limit: int) -> int:
         expired = select(model.digest).where(model.expires_at <= self._now()).order_by(model.expires_at)
@@ -454,19 +518,32 @@ class Repository:
             self._execute(delete(model).where(model.digest.in_(digests)))
         return len(digests)
 
-    def _purge(self, consent: Any, older_than: datetime, limit: int) -> int:
+    def _purge(self, consent: Any, older_than: datetime, limit: int, what: str) -> int:
         stale = select(Conversation.id).where(consent, Conversation.updated_at < older_than)
         stale = stale.order_by(Conversation.updated_at).limit(limit).with_for_update(skip_locked=True)
         ids = list(self._session.execute(stale).scalars())
         if ids:
             self._forget(ids)
+            self._note("purge", None, **{what: len(ids)})
         return len(ids)
+
+    def _erase(self, conversation_ids: Sequence[str]) -> dict[str, int]:
+        for conversation_id in conversation_ids:
+            self.audit("erase", conversation_id)
+        return self._forget(conversation_ids)
 
     def _forget(self, conversation_ids: Sequence[str]) -> dict[str, int]:
         here = Conversation.id.in_(conversation_ids)
         # The lock makes a turn that is being saved wait, and then find nothing to add to.
-        locked = self._session.execute(select(Conversation.patient_id).where(here).with_for_update())
-        patients = sorted({patient for patient in locked.scalars() if patient is not None})
+        locked = self._session.execute(
+            select(Conversation.patient_id, Conversation.key_id).where(here).with_for_update()
+        )
+        rows = locked.all()
+        patients = sorted({row.patient_id for row in rows if row.patient_id is not None})
+        if rows:
+            # The rows go first, their keys once that is committed; what a crash leaves is on this list.
+            self._session.execute(insert(Erasure).values([{"key_id": row.key_id} for row in rows]))
+            self._work.gone += [row.key_id for row in rows]
         counts = {
             model.__tablename__: self._execute(delete(model).where(condition)).rowcount
             for model, condition in _owned(conversation_ids)
@@ -491,19 +568,36 @@ class Repository:
         """Take the conversation for this transaction, storing it if it is new; return its patient and version."""
         row = self._locked(conversation_id)
         if row is None:
-            new = self._upsert(Conversation).values(self._new_conversation(conversation_id))
-            self._session.execute(new.on_conflict_do_nothing())
+            made = self._new_conversation(conversation_id)
+            self._session.execute(self._upsert(Conversation).values(made).on_conflict_do_nothing())
             row = self._locked(conversation_id)
+            if row is None or row.key_id != made["key_id"]:
+                self._work.gone.append(made["key_id"])
         return row
 
     def _locked(self, conversation_id: str) -> Any:
-        found = select(Conversation.patient_id, Conversation.version).where(Conversation.id == conversation_id)
-        return self._session.execute(found.with_for_update()).one_or_none()
+        return self._session.execute(_LOCKED, {"of": conversation_id}).one_or_none()
 
-    def _new_conversation(self, conversation_id: str) -> dict[str, Any]:
+    def _key(self, key_id: str) -> DataKey:
+        key = self._work.vault.key(key_id)
+        if key is None:
+            raise StoreError("the conversation was erased: its key is gone")
+        return key
+
+    def _known(self, patient_id: str) -> bool:
+        """Tell whether a conversation of the patient's can be read."""
+        found = select(Conversation.key_id).where(Conversation.patient_id == patient_id)
+        return any(self._work.vault.key(key_id) for key_id in self._session.execute(found).scalars())
+
+    def _new_conversation(self, conversation_id: str, key_id: str | None = None) -> dict[str, Any]:
+        """Return the row of a new conversation, with a new key unless it has one."""
         now = self._now()
+        if key_id is None:
+            key_id, _ = self._work.vault.create()
+            self._work.made.append(key_id)
         return {
             "id": conversation_id,
+            "key_id": key_id,
             "consent_state": "pending",
             "version": 0,
             "session_seq": 0,
@@ -520,23 +614,66 @@ class Repository:
         return self._session.execute(statement, execution_options={"synchronize_session": False})
 
 
-_POSITION = select(Conversation.version, Conversation.session_seq, Conversation.created_at)
+# Made once: what every turn runs takes longer to put together than to run.
+_CONVERSATIONS, _TURNS, _EVENTS = (metadata.tables[name] for name in ("conversations", "turns", "events"))
+_conversations, _turns, _answers = _CONVERSATIONS.c, _TURNS.c, metadata.tables["answers"].c
+_POSITION = select(
+    _conversations.version, _conversations.session_seq, _conversations.created_at, _conversations.key_id
+).where(_conversations.id == bindparam("of"))
+_LOCKED = select(_conversations.patient_id, _conversations.version, _conversations.key_id)
+_LOCKED = _LOCKED.where(_conversations.id == bindparam("of")).with_for_update()
+_MOVE = update(_CONVERSATIONS).where(
+    _conversations.id == bindparam("of"),
+    _conversations.version == bindparam("seen_version"),
+    _conversations.created_at == bindparam("seen_created_at"),
+)
+_MOVE = _MOVE.values({name: bindparam(name) for name in ("version", "session_seq", "updated_at")})
+_ADD_EVENTS = insert(_EVENTS)
+_TURN = select(_turns.client_message_id, _turns.sealed, _conversations.key_id).select_from(
+    _TURNS.join(_CONVERSATIONS, _conversations.id == _turns.conversation_id)
+)
+_TURN = _TURN.where(_turns.conversation_id == bindparam("of"))
+_REPLY = _TURN.where(_turns.client_message_id == bindparam("message"))
+_LAST_REPLY = _TURN.order_by(_turns.version.desc(), _turns.created_at.desc()).limit(1)
+_ANSWERS = select(_answers.question, _answers.sealed).where(_answers.reevaluation_id == bindparam("of"))
+_FINDING = ("rule", "because", "source")
+_TAKEN = "another turn of this conversation was saved first, or it was erased"
 # As literals, or SQLite could not use the partial indexes.
 _UNCONSENTED = literal_column("consent_state != 'given'")
 _CONSENTED = literal_column("consent_state = 'given'")
-_REEVALUATION = select(
-    Reevaluation.id,
-    Reevaluation.conversation_id,
-    Reevaluation.run,
-    Reevaluation.patient_id,
-    Reevaluation.started_at,
-    Reevaluation.finished_at,
-    Plan.assessment,
-    Plan.rules_version,
-).outerjoin(Plan, Plan.reevaluation_id == Reevaluation.id)
+_REEVALUATION = (
+    select(
+        Reevaluation.id,
+        Reevaluation.conversation_id,
+        Reevaluation.run,
+        Reevaluation.patient_id,
+        Reevaluation.started_at,
+        Reevaluation.finished_at,
+        Conversation.key_id,
+        Plan.sealed,
+        Plan.rules_version,
+    )
+    .join(Conversation, Conversation.id == Reevaluation.conversation_id)
+    .outerjoin(Plan, Plan.reevaluation_id == Reevaluation.id)
+)
 
 
-def _reevaluation(row: Any, given: Mapping[str, _Given]) -> ReevaluationRow:
+@dataclass(frozen=True, slots=True)
+class _Sealer:
+    """Seals and opens what belongs to one re-evaluation, in its place."""
+
+    key: DataKey
+    conversation_id: str
+    row_id: int
+
+    def seal(self, value: Any, table: str, *row: str | int) -> bytes:
+        return self.key.seal(value, table, self.conversation_id, self.row_id, *row)
+
+    def open(self, sealed: bytes, table: str, *row: str | int) -> Any:
+        return self.key.open(sealed, table, self.conversation_id, self.row_id, *row)
+
+
+def _reevaluation(row: Any, sealer: _Sealer, given: Mapping[str, _Given]) -> ReevaluationRow:
     return ReevaluationRow(
         id=row.id,
         conversation_id=row.conversation_id,
@@ -546,9 +683,41 @@ def _reevaluation(row: Any, given: Mapping[str, _Given]) -> ReevaluationRow:
         finished_at=row.finished_at,
         answers={question: value for question, (value, _) in given.items()},
         said={question: words for question, (_, words) in given.items() if words is not None},
-        assessment=row.assessment,
+        assessment=None if row.sealed is None else sealer.open(row.sealed, "plans"),
         rules_version=row.rules_version,
     )
+
+
+def _events_place(conversation_id: str, seq: int, count: int) -> tuple[str | int, ...]:
+    return ("events", conversation_id, seq, count)
+
+
+def _opened(key: DataKey, conversation_id: str, table: str, row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what a row of `table` holds, opened: a batch of events as each of them."""
+    sealed = row.pop("sealed", None)
+    if sealed is None:
+        row.pop("key_id", None)
+        yield row
+        return
+    if table == "events":
+        first, count = row["seq"], row.pop("count")
+        batch = key.open(sealed, *_events_place(conversation_id, first, count))
+        for seq, event in enumerate(batch, start=first):
+            at = datetime.fromtimestamp(event["timestamp"], UTC)
+            yield {**row, "seq": seq, "type": event["event"], "timestamp": at, "data": event}
+        return
+    if table in ("turns", "inbox"):
+        words = "reply" if table == "turns" else "message"
+        yield {**row, words: key.open(sealed, table, conversation_id, row["client_message_id"])}
+        return
+    sealer = _Sealer(key, conversation_id, row["reevaluation_id"])
+    if table == "plans":
+        yield {**row, "assessment": sealer.open(sealed, table)}
+    elif table == "findings":
+        yield {**row, **sealer.open(sealed, table, row["position"])}
+    else:
+        value, said = sealer.open(sealed, table, row["question"])
+        yield {**row, "value": value, "said": said}
 
 
 def _with_words(value: Any, words: str | None, stored: _Given | None) -> _Given:

@@ -54,7 +54,7 @@ def test_file_that_is_not_a_database(tmp_path: Path) -> None:
 
 
 def test_server_that_is_not_there_keeps_the_password_out() -> None:
-    database = Database("postgresql://user:secret@127.0.0.1:1/name")
+    database = Database("postgresql://user:secret@127.0.0.1:1/name", keys="postgresql://user:secret@127.0.0.1:1/keys")
     with pytest.raises(StoreError, match="OperationalError") as caught, database.reading() as session:
         session.execute(text("SELECT 1"))
     database.close()
@@ -69,7 +69,8 @@ def test_folder_and_files_are_the_owners_only(tmp_path: Path) -> None:
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "var").iterdir()}
     database.close()
     assert stat.S_IMODE((tmp_path / "var").stat().st_mode) == 0o700
-    assert modes == {"plateau.db": 0o600, "plateau.db-wal": 0o600, "plateau.db-shm": 0o600, "plateau.db-locks": 0o600}
+    databases = [f"{name}.db{end}" for name in ("plateau", "keys") for end in ("", "-wal", "-shm")]
+    assert modes == dict.fromkeys([*databases, "plateau.db-locks", "master.key"], 0o600)
 
 
 def test_sqlite_settings(tmp_path: Path) -> None:
@@ -114,7 +115,13 @@ FIRST_ROWS: dict[str, dict[str, Any]] = {
         "created_at": AT,
         "updated_at": AT,
     },
-    "events": {"conversation_id": "c1", "seq": 0, "type": "user", "timestamp": AT, "data": '{"event":"user"}'},
+    "events": {
+        "conversation_id": "c1",
+        "seq": 0,
+        "type": "user",
+        "timestamp": AT,
+        "data": json.dumps({"event": "user", "timestamp": AT.replace(tzinfo=UTC).timestamp()}, separators=(",", ":")),
+    },
     "reevaluations": {
         "id": 1,
         "patient_id": "p1",

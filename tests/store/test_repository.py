@@ -21,8 +21,10 @@ from sqlalchemy.orm import Session
 from plateau.store import LINK_KINDS, Conflict, Database, Inbox, LinkRow, Repository, StoreError
 from plateau.store._models import (
     Answer,
+    Audit,
     Code,
     Conversation,
+    Erasure,
     Event,
     Finding,
     Link,
@@ -33,6 +35,7 @@ from plateau.store._models import (
     Waiting,
     metadata,
 )
+from plateau.store._vault import Work
 
 ANSWERS = {
     "body_region": "knee",
@@ -77,12 +80,17 @@ def _statements(session: Session, work: Callable[[], Any]) -> list[tuple[str, An
     return ran
 
 
+# What is there however little is known of patients.
+ALWAYS = {"installation", "audit"}
+
+
 def _count(database: Database) -> dict[str, int]:
+    """How many rows each table has, where it has any, but for those of ALWAYS."""
     with database.reading() as session:
         return {
             name: count
             for name, table in metadata.tables.items()
-            if (count := session.execute(select(func.count()).select_from(table)).scalar_one())
+            if name not in ALWAYS and (count := session.execute(select(func.count()).select_from(table)).scalar_one())
         }
 
 
@@ -236,8 +244,8 @@ def test_words_stay_with_their_answer(database: Database, answers: Any, words: A
 def test_answer_without_words_has_none_in_the_database(database: Database) -> None:
     with database.transaction() as session:
         Repository(session).save_reevaluation("c1", {"goal": "stairs", "side": "left"}, said={"goal": "up"})
-        found = session.execute(text("SELECT question FROM answers WHERE said IS NULL")).scalars().all()
-    assert found == ["side"]
+        found = {row["question"]: row["said"] for row in Repository(session).export("c1")["answers"]}
+    assert found == {"goal": "up", "side": None}
 
 
 @pytest.mark.parametrize(
@@ -459,7 +467,8 @@ def test_of_simultaneous_saves_exactly_one_wins(database: Database, known: bool)
     assert won.count(True) == 1
     with database.reading() as session:
         assert Repository(session).events("c1", 0, 99)[-1]["text"] == str(won.index(True))
-    assert _count(database)["events"] == (4 if known else 1)
+        assert Repository(session).position("c1").version == (4 if known else 1)
+    assert _count(database)["events"] == (2 if known else 1)
 
 
 def test_first_reply_stays(database: Database) -> None:
@@ -506,6 +515,7 @@ def test_consent_is_kept(database: Database, state: str) -> None:
     assert kept["consent_version"] == "2026-11" and kept["consent_at"].tzinfo is UTC
 
 
+# Rows by table; the events of one save are one row.
 ROWS = {
     "findings": 2,
     "plans": 1,
@@ -513,7 +523,7 @@ ROWS = {
     "reevaluations": 1,
     "links": 2,
     "turns": 1,
-    "events": 4,
+    "events": 1,
     "inbox": 1,
     "conversations": 1,
     "codes": 1,
@@ -563,18 +573,13 @@ def test_forget_leaves_no_trace_in_any_table(database: Database) -> None:
     _fill(database, "c-stays", "p-stays")
     stays = _holding(database, "c-stays")
     assert sorted(_holding(database, "c-gone")) == [
-        "answers.said",
-        "answers.value",
         "conversations.id",
         "events.conversation_id",
-        "events.data",
         "inbox.conversation_id",
-        "inbox.message",
         "links.conversation_id",
         "links.digest",
         "reevaluations.conversation_id",
         "turns.conversation_id",
-        "turns.reply",
     ]
     assert sorted(_holding(database, "p-gone")) == [
         "codes.digest",
@@ -588,7 +593,7 @@ def test_forget_leaves_no_trace_in_any_table(database: Database) -> None:
     assert counts == {**ROWS, "patients": 1}
     assert _holding(database, "gone") == []
     assert _holding(database, "c-stays") == stays
-    assert set(_count(database)) == set(metadata.tables)
+    assert set(_count(database)) == set(metadata.tables) - ALWAYS - {"erasures"}
 
 
 def test_forget_keeps_a_patient_with_another_conversation(database: Database) -> None:
@@ -663,11 +668,17 @@ def test_forget_of_an_unknown_conversation_deletes_nothing(database: Database) -
 
 def test_export_holds_every_row_of_the_conversation_and_no_other(database: Database) -> None:
     _fill(database, "c1", "p1")
-    _fill(database, "c2", "p2")
+    _fill(database, "another", "somebody")
     with database.reading() as session:
         exported = Repository(session).export("c1")
-    assert {table: len(rows) for table, rows in exported.items()} == ROWS
-    assert "c2" not in str(exported) and "p2" not in str(exported)
+    assert {table: len(rows) for table, rows in exported.items()} == {**ROWS, "events": 4, "audit": 1}
+    assert [row["seq"] for row in exported["events"]] == [0, 1, 2, 3]
+    assert [row["type"] for row in exported["events"]] == ["action", "session_started", "user", "user"]
+    assert exported["events"][2]["timestamp"] == datetime.fromtimestamp(3, UTC)
+    assert exported["events"][3]["data"]["metadata"] == {"of": "c1"}
+    assert exported["findings"][0]["rule"] == "too_aggressive"
+    assert exported["audit"][0]["detail"] == {"state": "given", "version": "1"}
+    assert "another" not in str(exported) and "somebody" not in str(exported)
     assert exported["answers"][0]["value"] == "said in c1"
     assert exported["answers"][0]["said"] == "the words of c1"
     assert exported["codes"][0]["expires_at"] == exported["links"][0]["expires_at"] == LATER
@@ -711,7 +722,7 @@ def test_purge_takes_the_old_with_consent_and_everything_of_theirs(database: Dat
         (0, ["asked", "new"], None),
     ]
     assert _holding(database, "c-old") == _holding(database, "p1") == []
-    assert _count(database) == {**ROWS, "conversations": 2, "events": 7, "patients": 1}
+    assert _count(database) == {**ROWS, "conversations": 2, "events": 2, "patients": 1}
 
 
 def test_purge_takes_expired_codes_and_links(database: Database) -> None:
@@ -772,6 +783,7 @@ LOOKUPS: dict[str, tuple[Callable[[Repository], Any], str]] = {
         "ix_conversations_consented",
     ),
     "purge_expired": (lambda repository: repository.purge_expired(), "ix_codes_expires_at"),
+    "audit": (lambda repository: repository.audit("report", "c7"), ""),
 }
 STORED = 2000
 
@@ -779,10 +791,16 @@ STORED = 2000
 def _crowd(session: Session) -> None:
     """Store 2,000 patients, each with a conversation an hour after the one before, and one of everything in it."""
     each = [(number, DAY + timedelta(hours=number)) for number in range(STORED)]
+    keys = session.info["plateau"].vault.create_many(STORED)
+
+    def seal(n: int, value: Any, *place: Any) -> bytes:
+        return keys[n][1].seal(value, *place)
+
     kept: dict[Any, Callable[[int, datetime], dict[str, Any]]] = {
         Patient: lambda n, at: {"id": f"p{n}", "created_at": at},
         Conversation: lambda n, at: {
             "id": f"c{n}",
+            "key_id": keys[n][0],
             "patient_id": f"p{n}",
             "consent_state": "given" if n % 2 else "pending",
             "version": 0,
@@ -798,24 +816,41 @@ def _crowd(session: Session) -> None:
             "started_at": at,
             "finished_at": at,
         },
-        Answer: lambda n, at: {"reevaluation_id": n + 1, "question": "goal", "value": n},
-        Finding: lambda n, at: {"reevaluation_id": n + 1, "position": 0, "rule": "r", "because": [], "source": "s"},
-        Plan: lambda n, at: {"reevaluation_id": n + 1, "assessment": {"findings": []}, "created_at": at},
+        Answer: lambda n, at: {
+            "reevaluation_id": n + 1,
+            "question": "goal",
+            "sealed": seal(n, [n, None], "answers", f"c{n}", n + 1, "goal"),
+        },
+        Finding: lambda n, at: {
+            "reevaluation_id": n + 1,
+            "position": 0,
+            "sealed": seal(n, {"rule": "r", "because": [], "source": "s"}, "findings", f"c{n}", n + 1, 0),
+        },
+        Plan: lambda n, at: {
+            "reevaluation_id": n + 1,
+            "sealed": seal(n, {"findings": []}, "plans", f"c{n}", n + 1),
+            "created_at": at,
+        },
         Turn: lambda n, at: {
             "conversation_id": f"c{n}",
             "client_message_id": "m1",
             "version": 1,
-            "reply": {},
+            "sealed": seal(n, {}, "turns", f"c{n}", "m1"),
             "created_at": at,
         },
         Waiting: lambda n, at: {
             "conversation_id": f"c{n}",
             "client_message_id": "m2",
-            "message": {},
+            "sealed": seal(n, {}, "inbox", f"c{n}", "m2"),
             "attempts": 1,
             "received_at": at,
         },
-        Event: lambda n, at: {"conversation_id": f"c{n}", "seq": 0, "type": "user", "timestamp": at, "data": {}},
+        Event: lambda n, at: {
+            "conversation_id": f"c{n}",
+            "seq": 0,
+            "count": 1,
+            "sealed": seal(n, [EVENTS[2]], "events", f"c{n}", 0, 1),
+        },
         Code: lambda n, at: {"digest": f"d{n}", "patient_id": f"p{n}", "created_at": at, "expires_at": at},
         Link: lambda n, at: {
             "digest": f"d{n}",
@@ -825,8 +860,17 @@ def _crowd(session: Session) -> None:
             "created_at": at,
             "expires_at": at,
         },
+        Audit: lambda n, at: {
+            "seq": n + 1,
+            "at": at,
+            "kind": "report",
+            "subject": keys[n][1].pseudonym(f"c{n}"),
+            "detail": {},
+            "link": b"",
+        },
+        Erasure: lambda n, at: {"key_id": f"gone {n}"},
     }
-    assert {model.__tablename__ for model in kept} == set(metadata.tables)
+    assert {model.__tablename__ for model in kept} == set(metadata.tables) - {"installation"}
     for model, row in kept.items():
         session.execute(insert(model), [row(number, at) for number, at in each])
     session.execute(text("ANALYZE"))
@@ -846,12 +890,15 @@ def test_nothing_is_looked_up_by_reading_a_whole_table(database: Database) -> No
     with database.transaction() as session:
         _crowd(session)
     for name, (work, index) in LOOKUPS.items():
-        with database._engine.connect() as connection, Session(connection, future=True) as session:
+        info = {"plateau": Work(database.vault)}
+        with database._engine.connect() as connection, Session(connection, future=True, info=info) as session:
             repository = Repository(session, now=lambda: DAY + timedelta(hours=5))
             plans = _plans(session, lambda work=work, repository=repository: work(repository))
             assert plans and index in plans[0][1], (name, plans)
             for statement, plan in plans:
                 scans = [line for line in plan.splitlines() if "Seq Scan" in line or line.startswith("SCAN")]
+                # That table is empty, but after a crash; the rows are those being put in.
+                scans = [line for line in scans if "erasures" not in line and "CONSTANT ROWS" not in line]
                 assert not scans, (name, statement, plan)
             session.rollback()
 

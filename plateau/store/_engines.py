@@ -1,0 +1,84 @@
+"""Opens SQLite files and PostgreSQL databases the same careful way, and says what went wrong without quoting anyone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError, StatementError
+from sqlalchemy.pool import QueuePool
+
+from ._errors import Conflict, StoreError
+
+DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg2")
+POOL_SIZE = 5
+BUSY_SECONDS = 30
+CONNECT_SECONDS = 5
+# serialization_failure and deadlock_detected: the other transaction won.
+LOST_RACES = ("40001", "40P01")
+
+
+def checked(url: str) -> Any:
+    """Return the URL, parsed; raises StoreError for a database that is not supported. Makes an SQLite file."""
+    allowed = "sqlite:////folder/file.db or postgresql://user:password@host/name"
+    try:
+        parsed = make_url(url)
+    except SQLAlchemyError:
+        raise StoreError(f"the database URL cannot be read; allowed: {allowed}") from None
+    if parsed.drivername not in DRIVERS:
+        raise StoreError(f"no database of kind {parsed.drivername!r} is supported; allowed: {allowed}")
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in (None, "", ":memory:") or parsed.database.startswith("file:"):
+            raise StoreError(f"SQLite needs a file, as each connection sees its own memory; allowed: {allowed}")
+        private_file(Path(parsed.database))
+    return parsed
+
+
+def private_file(path: Path) -> None:
+    """Create `path` readable by its owner only; SQLite gives its log files the same mode."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch(mode=0o600)
+    except OSError as error:
+        raise StoreError(f"{path}: the database file cannot be opened ({error.strerror})") from None
+
+
+def engine_of(url: Any, poolclass: Any = QueuePool, foreign_keys: bool = True) -> Any:
+    """Return an engine whose errors and logs hold no values, and whose transactions begin when they say so."""
+    options: dict[str, Any] = {"future": True, "hide_parameters": True, "poolclass": poolclass}
+    if poolclass is QueuePool:
+        options |= {"pool_size": POOL_SIZE, "max_overflow": POOL_SIZE, "pool_use_lifo": True}
+    if url.get_backend_name() == "postgresql":
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS}, **options)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, **options)
+
+    def opened(connection: Any, _: Any) -> None:
+        # The driver must not begin transactions itself: it would begin them too late.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
+        connection.execute("PRAGMA secure_delete = ON")
+
+    def begun(connection: Any) -> None:
+        # A writer takes its lock first, so that waiting for it is possible; upgrading a read lock later is not.
+        begin = connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE")
+        if begin:
+            connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", opened)
+    event.listen(engine, "begin", begun)
+    return engine
+
+
+def translated(error: SQLAlchemyError, name: str) -> StoreError:
+    """Return our error for `error`: its kind and code, without the statement, its values or the server's detail."""
+    cause = getattr(error, "orig", None)
+    if isinstance(error, StatementError) and isinstance(cause, StoreError):
+        return cause
+    code = getattr(cause, "pgcode", None) or getattr(cause, "sqlite_errorname", None)
+    kind = f"{type(error).__name__}, {code}" if code else type(error).__name__
+    if code in LOST_RACES:
+        return Conflict(f"{name}: another transaction was first ({kind})")
+    return StoreError(f"{name}: the database failed ({kind})")
