@@ -34,9 +34,13 @@ def _runner(name: str, act: Callable[[Repository, str], str | None]) -> Callable
 
         fhir = getattr(options, "fhir", False)
         try:
-            database = _open()
+            database = open_database()
             with database.transaction() as session:
-                text = (_fhir if fhir else act)(Repository(session), options.id)
+                repository = Repository(session)
+                text = (_fhir if fhir else act)(repository, options.id)
+                if text is not None and name != "erase":
+                    # Whoever reads a patient's data leaves a trace; an erasure leaves its own.
+                    repository.audit(name, options.id, **({"as": "fhir"} if fhir else {}))
             # What was erased must not live on in the database's log.
             database.scrub()
             database.close()
@@ -53,14 +57,20 @@ def _runner(name: str, act: Callable[[Repository, str], str | None]) -> Callable
     return run
 
 
-def _open() -> Database:
+def open_database() -> Database:
+    """Return the database that the environment names, brought to the newest schema; raises StoreError."""
+    database = named_database()
+    database.upgrade()
+    return database
+
+
+def named_database() -> Database:
+    """Return the database that the environment names, as it is; raises StoreError."""
     from plateau.server._settings import Settings
     from plateau.store import Database
 
     settings = Settings.from_environment()
-    database = Database(settings.database) if settings.database else Database.in_folder(settings.data)
-    database.upgrade()
-    return database
+    return Database(settings.database) if settings.database else Database.in_folder(settings.data)
 
 
 def _report(repository: Repository, conversation: str) -> str | None:

@@ -113,7 +113,15 @@ class Handouts:
     async def patient(self, typed: str) -> str:
         """Return whose code this is; raises BadCode."""
         found = digest(self._secret, "code", plain_code(typed))
-        patient = await self._database.read(lambda session: Repository(session).patient_by_code(found))
+
+        def work(session: Session) -> str | None:
+            repository = Repository(session)
+            patient = repository.patient_by_code(found)
+            if patient is not None:
+                repository.audit_code(patient)
+            return patient
+
+        patient = await self._database.run(work)
         if patient is None:
             raise BadCode
         return patient
@@ -133,6 +141,9 @@ class Handouts:
         opened = await self._database.read(work)
         if opened is None:
             raise NoPlan
+        # Nobody sees the page before it is on record that they do; links that open nothing write nothing.
+        of, run = opened.row.conversation_id, opened.row.run
+        await self._database.run(lambda session: Repository(session).audit("link_opened", of, page=kind, run=run))
         return opened
 
     def plan_page(self, opened: Opened, link: str) -> str:

@@ -1,6 +1,6 @@
 """One database for everything Plateau keeps: conversations, their events, answers, plans, replies, codes and links."""
 
-from ._audit import AUDIT_KINDS, Broken
+from ._audit import AUDIT_KINDS, Broken, entries, verify
 from ._database import Database
 from ._errors import Conflict, StoreError
 from ._inbox import Inbox, Unanswered
@@ -21,4 +21,6 @@ __all__ = [
     "Repository",
     "StoreError",
     "Unanswered",
+    "entries",
+    "verify",
 ]

@@ -6,7 +6,7 @@ import hmac
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import insert, select, text
@@ -51,6 +51,14 @@ class Entry:
 
 class Broken(Exception):
     """The audit trail was tampered with; says where first, and how it shows."""
+
+
+def add_entry(session: Session, kind: str, subject: str | None = None, **detail: Any) -> None:
+    """Add an entry as this transaction ends; raises ValueError for a kind that is none."""
+    if kind not in AUDIT_KINDS:
+        raise ValueError(f"an audit entry cannot be {kind!r}; allowed: {', '.join(AUDIT_KINDS)}")
+    work: Work = session.info["plateau"]
+    work.entries.append({"at": datetime.now(UTC), "kind": kind, "subject": subject, "detail": detail})
 
 
 def write_entries(session: Session, work: Work) -> None:

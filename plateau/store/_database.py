@@ -14,17 +14,19 @@ from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import delete, select
+from alembic.util.exc import CommandError
+from sqlalchemy import delete, func, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from ._audit import write_entries
-from ._engines import POOL_SIZE, checked, engine_of, translated
+from ._audit import RESTORE, add_entry, write_entries
+from ._backup import checked_manifest, filled, installation_of, load, write
+from ._engines import POOL_SIZE, checked, engine_of, snapshot, translated
 from ._errors import StoreError
 from ._locks import AdvisoryLocks, FileLocks
-from ._models import Erasure, Installation
-from ._vault import Work, vault_for
+from ._models import Audit, Conversation, Erasure, Installation
+from ._vault import KEYS, Work, vault_for
 
 T = TypeVar("T")
 
@@ -33,6 +35,8 @@ FILE_NAME = "plateau.db"
 LOCKS_SUFFIX = "-locks"
 # Where the work that a transaction leaves for the key store stands in its session.
 WORK = "plateau"
+# What a backup is of.
+DATA = "data"
 # Any number will do, as long as every worker takes the same one while the schema changes.
 UPGRADE_LOCK = 7_528_283
 
@@ -136,6 +140,46 @@ class Database:
             self._pragma("wal_checkpoint(TRUNCATE)")
         self.vault.scrub()
 
+    def backup(self, file: Path) -> dict[str, Any]:
+        """Write every row to the new `file`, while the database is in use, and return the manifest."""
+        with self.transaction() as session:
+            add_entry(session, "backup", of=DATA)
+        with self._errors(), snapshot(self._reader) as connection:
+            return write(connection, DATA, file, _version(connection))
+
+    def backup_keys(self, file: Path) -> dict[str, Any]:
+        """Write the wrapped keys to the new `file`, to be kept apart from the other; return the manifest."""
+        with self.transaction() as session:
+            add_entry(session, "backup", of=KEYS)
+        return self.vault.backup(file)
+
+    def restore(self, file: Path) -> dict[str, int]:
+        """Take the rows of a backup into a database that has none, bring them to the newest schema, and count them.
+
+        `erased_since` counts conversations whose key was destroyed after the backup: they are not there to be read.
+        The key store must be the one that belongs to the backup. Raises StoreError, with nothing changed.
+        """
+        manifest = checked_manifest(file, DATA)
+        whose = installation_of(file, manifest)
+        with self._alone():
+            if whose is not None and (mine := self.vault.known_owner()) != whose:
+                told = "has no keys yet: restore them first" if mine is None else "holds the keys of another database"
+                raise StoreError(f"PLATEAU_KEYS: {told}; nothing was changed")
+            self.vault.upgrade()
+            with self._migration() as config:
+                connection = config.attributes["connection"]
+                if rows := filled(connection):
+                    raise StoreError(f"the database is not empty: there are rows in {', '.join(rows)}")
+                _to_version(config, manifest["schema"], file)
+                load(connection, file, manifest)
+        self.upgrade()
+        with self.transaction() as session:
+            last = session.execute(select(func.max(Audit.seq))).scalar_one() or 0
+            add_entry(session, RESTORE, after=last, made_at=manifest["made_at"])
+            keys = list(session.execute(select(Conversation.key_id)).scalars())
+        rows_now = sum(told["rows"] for told in manifest["tables"].values())
+        return {"rows": rows_now, "conversations": len(keys), "erased_since": self.vault.missing(keys)}
+
     def close(self) -> None:
         """Wait for work under way, then close every connection."""
         self._threads.shutdown()
@@ -210,6 +254,25 @@ class Database:
 def _within(opened: Callable[[], Any], work: Callable[[Session], T]) -> T:
     with opened() as session:
         return work(session)
+
+
+def _version(connection: Any) -> str | None:
+    """Return the version of the schema; None for a database without tables."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return found
+
+
+def _to_version(config: Config, wanted: str, file: Path) -> None:
+    """Bring tables without rows to a backup's schema, up or down; raises StoreError when it is none of ours."""
+    now = _version(config.attributes["connection"])
+    if now == wanted:
+        return
+    try:
+        (command.downgrade if now is not None and now > wanted else command.upgrade)(config, wanted)
+    except CommandError:
+        raise StoreError(f"{file}: was made by a newer version, with schema {wanted}; allowed: up to ours") from None
 
 
 def _locks_of(url: Any, engine: Any) -> AdvisoryLocks | FileLocks:

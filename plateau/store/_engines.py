@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,16 @@ def engine_of(url: Any, poolclass: Any = QueuePool, foreign_keys: bool = True) -
     event.listen(engine, "connect", opened)
     event.listen(engine, "begin", begun)
     return engine
+
+
+@contextmanager
+def snapshot(engine: Any) -> Iterator[Any]:
+    """Yield a connection that sees one picture of the database, however long it reads and whatever is written."""
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        with connection.begin():
+            yield connection
 
 
 def translated(error: SQLAlchemyError, name: str) -> StoreError:

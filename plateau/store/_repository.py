@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, delete, func, insert, literal_column, or
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
-from ._audit import AUDIT_KINDS, entries
+from ._audit import add_entry, entries
 from ._errors import Conflict, StoreError
 from ._inbox import Inbox
 from ._models import (
@@ -455,9 +455,7 @@ class Repository:
         self._note(kind, None, **detail)
 
     def _note(self, kind: str, subject: str | None, **detail: Any) -> None:
-        if kind not in AUDIT_KINDS:
-            raise ValueError(f"an audit entry cannot be {kind!r}; allowed: {', '.join(AUDIT_KINDS)}")
-        self._work.entries.append({"at": self._now(), "kind": kind, "subject": subject, "detail": detail})
+        add_entry(self._session, kind, subject, **detail)
 
     # Erasure
 

@@ -17,8 +17,9 @@ from typing import Any
 from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, delete, func, insert, inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from ._backup import checked_manifest, load, write
 from ._columns import Identifier, UtcDateTime
-from ._engines import checked, engine_of, translated
+from ._engines import checked, engine_of, snapshot, translated
 from ._errors import StoreError
 from ._masters import FILE_NAME as MASTER_FILE
 from ._masters import VARIABLE as MASTER_VARIABLE
@@ -33,6 +34,7 @@ BATCH = 500
 TABLES_LOCK = 7_528_285
 # The one key that is no conversation's: the audit trail's.
 AUDIT_KEY = "audit"
+KEYS = "keys"
 FIRST_LINK = bytes(32)
 
 metadata = MetaData()
@@ -105,6 +107,12 @@ class Vault:
         with self._reading() as connection:
             found: str | None = connection.execute(select(owner.c.installation)).scalar_one_or_none()
         return found
+
+    def known_owner(self) -> str | None:
+        """Return the owner, also where the key store has no tables yet."""
+        with self._reading() as connection:
+            there = inspect(connection).has_table(owner.name)
+        return self.owner() if there else None
 
     def bind(self, installation: str) -> None:
         """Tie the key store to one installation; raises StoreError when it is another's."""
@@ -216,6 +224,38 @@ class Vault:
 
     def _signed(self, key: DataKey, seq: int, link: bytes) -> dict[str, Any]:
         return {"seq": seq, "link": link, "signature": _signature(key.chain, seq, link)}
+
+    # Backups
+
+    def backup(self, file: Path) -> dict[str, Any]:
+        """Write the wrapped keys to the new `file`, of no use without the master key; return its manifest."""
+        with self._errors(), snapshot(self._reader) as connection:
+            return write(connection, KEYS, file, None)
+
+    def restore(self, file: Path) -> dict[str, Any]:
+        """Take the keys of a backup into a key store that has none yet; raises StoreError, with nothing changed."""
+        manifest = checked_manifest(file, KEYS)
+        with self._writing() as connection:
+            metadata.create_all(connection)
+            if connection.execute(select(data_keys.c.id).where(data_keys.c.id != AUDIT_KEY).limit(1)).first():
+                raise StoreError(f"{VARIABLE}: has keys already; allowed: a key store without any")
+            for table in (data_keys, owner, audit_head):
+                connection.execute(table.delete())
+            load(connection, file, manifest)
+            self.masters.load(make=False)
+            for master in connection.execute(select(data_keys.c.master).distinct()).scalars():
+                self.masters.get(master)
+        self.forget_cached()
+        return manifest
+
+    def missing(self, key_ids: Iterable[str]) -> int:
+        """Return how many of these keys were destroyed."""
+        ids, found = list(key_ids), 0
+        with self._reading() as connection:
+            for start in range(0, len(ids), BATCH):
+                some = data_keys.c.id.in_(ids[start : start + BATCH])
+                found += connection.execute(select(func.count()).select_from(data_keys).where(some)).scalar_one()
+        return len(ids) - found
 
     # The key store itself
 
