@@ -67,6 +67,8 @@ class Masters:
     def first(self) -> Master:
         """The key that wraps; raises StoreError when there is none."""
         if not self._masters:
+            self.load(make=False)
+        if not self._masters:
             raise StoreError(f"{self.source}: there is no master key; allowed: {ALLOWED}")
         return self._masters[0]
 
