@@ -39,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
                 with database.transaction() as session:
                     Repository(session).audit_all("keys_rotated", keys=wrapped, master=vault.masters.first.id)
                 told["wrapped_again"] = wrapped
+                # What the old master key opens must not live on in the log.
+                database.scrub()
             keys = vault.counts()
             print(json.dumps({**told, "wraps": vault.masters.first.id, "keys": keys}, separators=(",", ":")))
         finally:

@@ -18,8 +18,8 @@ from plateau.protocol import QUESTIONS
 from plateau.server._incoming import Incoming
 from plateau.server._limits import BODY_BYTES, Rate
 from plateau.server._sessions import Sessions
-from plateau.store import Conflict
-from plateau.store._models import Conversation, metadata
+from plateau.store import Conflict, Repository
+from plateau.store._models import Conversation, Event, Turn, metadata
 
 New = Callable[[str], Awaitable[Any]]
 Served = tuple[Any, Any]
@@ -29,10 +29,25 @@ CANARY = "zebrafinch"
 
 
 def everything(app: Any) -> str:
-    """Every row of every table, as one text."""
+    """Every row of every table, and every conversation's opened, as one text."""
     with app.state.gateway.database.reading() as session:
         rows = [dict(row) for each in metadata.sorted_tables for row in session.execute(select(each)).mappings()]
-    return json.dumps(rows, default=str)
+        ids = session.execute(select(Conversation.id)).scalars().all()
+        opened = [Repository(session).export(conversation) for conversation in ids]
+    return json.dumps([rows, opened], default=str)
+
+
+def sealed(app: Any, conversation: str) -> list[bytes]:
+    """The bytes in which the conversation's events and replies lie in the database."""
+    with app.state.gateway.database.reading() as session:
+        found = [select(kind.sealed).where(kind.conversation_id == conversation) for kind in (Event, Turn)]
+        return [bytes(one) for each in found for one in session.execute(each).scalars()]
+
+
+def none_of(parts: list[bytes], folder: str) -> bool:
+    """Tell whether there are parts, and no file of either database holds the beginning of any (pages cut the rest)."""
+    raw = database_bytes(folder)
+    return bool(parts) and not any(part[:24] in raw for part in parts)
 
 
 # ---------------------------------------------------------------- refused
@@ -536,16 +551,19 @@ async def test_an_unexpected_error_is_a_500_in_plain_words(
 async def test_forget_deletes_every_row_and_ends_the_conversation(patient: New, served: Served) -> None:
     someone = await patient("you")
     await someone.send(text=f"I am 45 and my knee is a {CANARY}")
-    conversation = someone.conversation
-    assert any(someone.rows().values())
+    conversation, folder = someone.conversation, served[1].state.gateway.settings.data
+    assert CANARY in str(someone.rows()) and CANARY in everything(served[1])
+    # At rest the words are in no file at all; what they were sealed into is.
+    assert CANARY.encode() not in database_bytes(folder)
+    parts = sealed(served[1], conversation)
+    assert not none_of(parts, folder)
     response = await someone.call("POST", "/api/forget")
     assert (response.status_code, response.json()) == (200, {"forgotten": True})
     assert not any(someone.rows().values())
     stored = everything(served[1])
     assert conversation not in stored
     assert CANARY not in stored
-    folder = served[1].state.gateway.settings.data
-    assert CANARY.encode() not in database_bytes(folder)
+    assert none_of(parts, folder)
     for path in ("/api/resume", "/api/turn"):
         method = "GET" if path == "/api/resume" else "POST"
         assert (await someone.call(method, path, {"id": "m", "text": "hello"})).status_code == 401
@@ -553,17 +571,19 @@ async def test_forget_deletes_every_row_and_ends_the_conversation(patient: New, 
 
 
 def database_bytes(folder: str) -> bytes:
-    return b"".join(file.read_bytes() for file in sorted(Path(folder).glob("plateau.db*")))
+    return b"".join(file.read_bytes() for file in sorted(Path(folder).glob("*.db*")))
 
 
 @in_one_loop
 async def test_what_was_said_before_consent_is_dropped_when_it_is_declined(patient: New, served: Served) -> None:
     someone = await patient("consent")
     await someone.send(text=f"my {CANARY} knee hurts a lot")
+    assert CANARY in everything(served[1])
+    parts = sealed(served[1], someone.conversation)
     await someone.send(answers={"consent": "no"})
     assert (someone.turn["stage"], someone.heard) == ("declined", ["utter_declined"])
     assert CANARY not in everything(served[1])
-    assert CANARY.encode() not in database_bytes(served[1].state.gateway.settings.data)
+    assert none_of(parts, served[1].state.gateway.settings.data)
     assert someone.answers() == {}
     assert [row["consent_state"] for row in someone.rows()["conversations"]] == ["declined"]
     await someone.send(text=f"no thanks, {CANARY}")
@@ -590,6 +610,7 @@ async def test_only_what_was_said_without_consent_is_purged_in_time(patient: New
     await gateway.turns.purge()
     quiet, fresh, agreed = await patient("consent"), await patient("consent"), await patient("safety_now")
     await quiet.send(text=f"my {CANARY} knee hurts")
+    parts = sealed(served[1], quiet.conversation)
     minutes = gateway.clinic.keep_before_consent_minutes
     for someone, age in ((quiet, minutes + 1), (fresh, minutes - 1), (agreed, minutes + 1)):
         past = datetime.now(UTC) - timedelta(minutes=age)
@@ -597,7 +618,7 @@ async def test_only_what_was_said_without_consent_is_purged_in_time(patient: New
         with gateway.database.transaction() as session:
             session.execute(change, execution_options={"synchronize_session": False})
     assert await gateway.turns.purge() == 1
-    assert CANARY.encode() not in database_bytes(gateway.settings.data)
+    assert none_of(parts, gateway.settings.data)
     assert [any(someone.rows().values()) for someone in (quiet, fresh, agreed)] == [False, True, True]
     assert (await quiet.post({"answers": {"consent": "yes"}})).status_code == 401
 

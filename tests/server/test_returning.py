@@ -19,6 +19,7 @@ from plateau.protocol import QUESTIONS
 from plateau.server import create_app
 from plateau.server._codes import BadCode, clinic_patient, new_code, plain_code
 from plateau.server._settings import Settings
+from plateau.store import Repository
 from plateau.store._models import Link, Reevaluation
 
 New = Callable[..., Awaitable[Any]]
@@ -125,6 +126,9 @@ async def test_pages_stand_behind_links_that_nobody_can_guess(patient: New) -> N
         assert (await treated.call("GET", path, headers={})).status_code == 404, path
     stored = json.dumps(treated.rows(), default=str)
     assert not any(secret in stored for secret in (*links, made["code"], made["code"].replace("-", "")))
+    # Each page that opened is on record, and no link that did not.
+    opened = [entry["detail"]["page"] for entry in treated.rows()["audit"] if entry["kind"] == "link_opened"]
+    assert sorted(opened) == ["plan"] * 3 + ["summary"] * 3
 
 
 @in_one_loop
@@ -219,7 +223,12 @@ async def test_who_comes_back_with_the_code_goes_on_from_there(patient: New) -> 
             update(Reevaluation).where(mine).values(finished_at=then), execution_options={"synchronize_session": False}
         )
     typed = made["code"].lower().replace("-", " ").replace("0", "o").replace("1", "l")
+    before = [entry["kind"] for entry in returning.rows()["audit"]]
+    visit = returning.conversation
     assert (await back(returning, code=typed)).status_code == 201
+    with returning.app.state.gateway.database.reading() as session:
+        now_recorded = [entry["kind"] for entry in Repository(session).export(visit)["audit"]]
+    assert now_recorded == [*before, "code_used"]
     await returning.send(answers={"for_whom": "self", "country": "us"})
     assert "agreed" not in json.dumps(returning.turn["messages"]), "nothing is told before consent"
     await returning.send(answers={"consent": "yes"})
