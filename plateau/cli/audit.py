@@ -9,9 +9,7 @@ import sys
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser(
-        "audit", help="list the audit trail, or check that it is whole", description="Prints one entry a line, as JSON."
-    )
+    parser = subparsers.add_parser("audit", help="list the audit trail as JSON lines, or check that it is whole")
     parser.add_argument("--verify", action="store_true", help="check the trail instead: 1 when it was tampered with")
     parser.set_defaults(run=run)
 
