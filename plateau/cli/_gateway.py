@@ -62,7 +62,9 @@ async def gateway(data: str, **settings: Any) -> AsyncIterator[tuple[httpx.Async
     from plateau.server import create_app
     from plateau.server._settings import Settings
 
-    app = create_app(Settings(data=data, turns_per_minute=100_000, sessions_per_minute=100_000, **settings))
+    app = create_app(
+        Settings(data=data, turns_per_minute=100_000, sessions_per_minute=100_000, ready_seconds=0, **settings)
+    )
     transport = httpx.ASGITransport(app=app)
     client = httpx.AsyncClient(transport=transport, base_url="http://plateau")
     async with app.router.lifespan_context(app), client:

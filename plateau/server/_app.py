@@ -6,9 +6,11 @@ import asyncio
 import logging
 import os
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from html import escape
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,12 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from plateau import __version__
 from plateau.content import Clinic, catalog, clinic, clinic_words
 from plateau.escalation import clinic_rules, signed
 from plateau.report import STYLE, figure, notice_html
@@ -30,19 +32,25 @@ from plateau.server._component import PATH as COMPONENT_PATH
 from plateau.server._component import Component
 from plateau.server._handouts import STYLE_PATH, Handouts, NoPlan, Opened
 from plateau.server._incoming import BadRequest, Beginning, read, read_beginning
-from plateau.server._limits import BODY_BYTES, Rate
-from plateau.server._logging import quiet
+from plateau.server._limits import BODY_BYTES, BODY_SECONDS, RETRY_SECONDS, Crowd, Rate, household
+from plateau.server._logging import pseudonym, quiet, trace
+from plateau.server._metrics import CONTENT_TYPE, Metrics, may_read
 from plateau.server._net import SafetyNet
 from plateau.server._origins import Origins
+from plateau.server._ready import Readiness
+from plateau.server._requests import Caught, Requests
 from plateau.server._sessions import BadToken, Sessions, kept_secret, new_conversation
 from plateau.server._settings import Settings
 from plateau.server._turns import NotSaved, Stale, Turns, project
-from plateau.store import Database, StoreError
+from plateau.store import Conflict, Database, StoreError
 
 logger = logging.getLogger(__name__)
 
+TURN = "/api/turn"
 PURGE_SECONDS = 60
 RECOVER_SECONDS = 2
+# How long until the database is tried again when it was not there at the start; the last one goes on.
+CONNECT_AGAIN = (1, 2, 5, 10)
 # The pages' own folder; what stands in braces in a page is filled in.
 PAGES = "pages"
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
@@ -54,6 +62,14 @@ POLICY = (
 )
 HEADERS = {
     "Cache-Control": "no-store",
+    # A window that another site's page opened gets no hold on ours, and no other site may use our files unasked;
+    # the component, which any page may load, says so itself.
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": (
+        "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), "
+        "microphone=(), midi=(), payment=(), usb=()"
+    ),
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow",
     "X-Content-Type-Options": "nosniff",
@@ -64,7 +80,7 @@ class TooMany(Exception):
     """An address asks for too many pages."""
 
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Answer = Callable[[Request, Exception], Awaitable[Response]]
 
 
 class PageFiles(StaticFiles):
@@ -87,8 +103,12 @@ class Gateway:
         self.body = figure()
         self.headers = headers_for(self.clinic)
         self.database = Database(settings.database) if settings.database else Database.in_folder(settings.data)
+        self.metrics = Metrics()
+        self.metrics.signed.set(signed() is not None)
+        self.database.on_error = lambda error: self.metrics.database_error(isinstance(error, Conflict))
+        self.readiness = Readiness(self.database, settings.ready_seconds)
         self.net = SafetyNet()
-        self.turns = Turns(self.database, self.clinic, self.words, self.net)
+        self.turns = Turns(self.database, self.clinic, self.words, self.net, self.metrics)
         self.secret = settings.secret or kept_secret(Path(settings.data))
         self.sessions = Sessions(self.secret)
         self.clinic_key = checked_key(settings.clinic_key)
@@ -96,22 +116,43 @@ class Gateway:
         self.turn_rate = Rate(settings.turns_per_minute, burst=settings.turns_per_minute)
         self.page_rate = Rate(settings.turns_per_minute, burst=settings.turns_per_minute)
         self.session_rate = Rate(settings.sessions_per_minute, burst=settings.sessions_per_minute)
+        self.crowd = Crowd(settings.turns_at_once)
+        self.metrics.turns_in_progress.set_function(lambda: self.crowd.inside)
         self.problem: str | None = None
 
-    def load(self) -> None:
-        """Load the model and the listener: seconds, so not before the port is open."""
+    def load(self) -> Any:
+        """Load the model and the listener: seconds, so not before the port is open; returns agent and store."""
         from plateau.server._agent import load_agent
 
-        self.database.upgrade()
+        model = Path(self.settings.model)
+        self.metrics.build(__version__, str(clinic_rules().version), model)
         self.net.start()
-        self.turns.start(*load_agent(Path(self.settings.model), self.database, project))
+        return load_agent(model, self.database, project)
+
+    def start(self, agent: Any, store: Any) -> None:
+        """Bring the database's schema up to date and take turns from now on; raises StoreError, then try again."""
+        # Last, for workers of an older release stop when the schema changes.
+        self.database.upgrade()
+        self.turns.start(agent, store)
+        self.readiness.loaded(agent)
+
+    def drain(self) -> None:
+        """Be ready no more, for the process is going to stop; what still comes is answered."""
+        self.readiness.drain()
+        logger.info("draining")
 
     async def begin(self, request: Request) -> Response:
         if not self.session_rate.allows(_address(request)):
-            return _error(429, "too_many", "Too many new conversations from this address. Please wait a minute.")
-        patient = await self._patient(read_beginning(await _body(request)))
-        conversation = new_conversation()
-        turn = await self.turns.begin(conversation, patient)
+            self.metrics.limited("sessions")
+            return _later(429, "too_many", "Too many new conversations from this address. Please wait a minute.")
+        beginning = read_beginning(await _body(request))
+        with self.crowd.place() as free:
+            if not free:
+                return self._shed()
+            patient = await self._patient(beginning)
+            conversation = new_conversation()
+            turn = await self.turns.begin(conversation, patient)
+        self.metrics.sessions.inc()
         made = {"token": self.sessions.issue(conversation), "expires_in": self.sessions.lifetime, "turn": turn}
         return JSONResponse(made, 201)
 
@@ -125,14 +166,33 @@ class Gateway:
         except BadRequest as error:
             self.turns.refuse(conversation, error.words)
             raise
-        if not self.turn_rate.allows(conversation):
+        if not self._may_go_on(conversation):
             self.turns.refuse(conversation, message.words)
-            return _error(429, "too_many", "Too many messages at once. Please wait a moment and send it again.")
-        return JSONResponse(await self.turns.take(conversation, message))
+            return _too_fast()
+        with self.crowd.place() as free:
+            if not free:
+                # Who tells of danger is told whom to call, however many others there are.
+                self.turns.refuse(conversation, message.words)
+                return self._shed()
+            with self.metrics.turn_seconds.time():
+                turn = await self.turns.take(conversation, message)
+        self.metrics.spoken(turn["messages"])
+        return JSONResponse(turn)
+
+    def _may_go_on(self, conversation: str) -> bool:
+        if self.turn_rate.allows(conversation):
+            return True
+        self.metrics.limited("turns")
+        return False
+
+    def _shed(self) -> Response:
+        self.metrics.turn("shed")
+        return _later(503, "busy", catalog().get("safety.net.unavailable", **self.clinic.numbers_for(None)))
 
     async def _last_words(self, request: Request) -> dict[str, Any] | None:
         """What is said to danger that is told in a conversation that has ended."""
         if not self.page_rate.allows(_address(request)):
+            self.metrics.limited("pages")
             return None
         try:
             words = read(await _body(request)).words
@@ -153,14 +213,14 @@ class Gateway:
 
     async def handout(self, request: Request) -> Response:
         conversation = self._conversation(request)
-        if not self.turn_rate.allows(conversation):
-            return _error(429, "too_many", "Too many messages at once. Please wait a moment and send it again.")
+        if not self._may_go_on(conversation):
+            return _too_fast()
         return JSONResponse(await self.handouts.make(conversation), 201)
 
     async def pictures(self, request: Request) -> Response:
         conversation = self._conversation(request)
-        if not self.turn_rate.allows(conversation):
-            return _error(429, "too_many", "Too many messages at once. Please wait a moment and send it again.")
+        if not self._may_go_on(conversation):
+            return _too_fast()
         shown = await self.handouts.pictures(conversation)
         told = [
             {"id": one.id, "title": one.title, "says": one.says, "alt": one.alternative, "svg": one.svg}
@@ -197,6 +257,7 @@ class Gateway:
 
     async def _opened(self, kind: str, request: Request) -> Opened:
         if not self.page_rate.allows(_address(request)):
+            self.metrics.limited("pages")
             raise TooMany
         return await self.handouts.open(kind, request.path_params["link"])
 
@@ -255,32 +316,81 @@ class Gateway:
         return JSONResponse({"alive": True})
 
     async def ready(self, request: Request) -> Response:
-        fit = await self.turns.ready()
-        return JSONResponse({"ready": fit}, 200 if fit else 503)
+        reason = await self.readiness.reason()
+        self.metrics.ready(reason)
+        return JSONResponse({"ready": False, "because": reason}, 503) if reason else JSONResponse({"ready": True})
 
-    async def with_headers(self, request: Request, call_next: Endpoint) -> Response:
-        response = await call_next(request)
-        for name, value in self.headers.items():
-            response.headers.setdefault(name, value)
-        return response
+    async def tell_metrics(self, request: Request) -> Response:
+        if not may_read(request.headers.get("authorization"), self.settings.metrics_token):
+            raise HTTPException(404)
+        # Asked now, for a worker that no balancer asks would tell an old truth.
+        self.metrics.ready(await self.readiness.reason())
+        return Response(await run_in_threadpool(self.metrics.text), media_type=CONTENT_TYPE)
+
+    async def purge(self) -> int:
+        """Delete what is kept no longer; return how many conversations that were; raises StoreError."""
+        purged = await self.turns.purge()
+        self.metrics.purged.inc(purged)
+        self.metrics.purge_time.set(time.time())
+        return purged
+
+    def answers(self) -> dict[Any, Answer]:
+        """Return what is answered to each exception; it also counts what became of a turn."""
+
+        async def refused(request: Request, error: Exception) -> Response:
+            if request.url.path == TURN:
+                self.metrics.turn("refused")
+            return await _bad_request(request, error)
+
+        async def bad_token(request: Request, error: Exception) -> Response:
+            if isinstance(error, BadToken) and error.turn:
+                self._spoke_alone(error.turn)
+            return await _bad_token(request, error)
+
+        async def stale(request: Request, error: Exception) -> Response:
+            self.metrics.turn("stale")
+            return await _stale(request, error)
+
+        async def not_saved(request: Request, error: Exception) -> Response:
+            self.metrics.turn("not_saved")
+            if isinstance(error, NotSaved):
+                self._spoke_alone(error.reply)
+            return await _not_saved(request, error)
+
+        return {
+            BadRequest: refused,
+            BadToken: bad_token,
+            BadCode: _bad_code,
+            NoPlan: _no_plan,
+            TooMany: _too_many,
+            Stale: stale,
+            NotSaved: not_saved,
+            StoreError: _store_error,
+        }
+
+    def _spoke_alone(self, turn: Any) -> None:
+        if self.metrics.spoken(turn["messages"]):
+            self.metrics.net_alone.inc()
 
     def _conversation(self, request: Request, *, even_old: bool = False) -> str:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise BadToken
-        return self.sessions.conversation(token.strip(), even_old=even_old)
+        conversation = self.sessions.conversation(token.strip(), even_old=even_old)
+        if (here := trace.get()) is not None:
+            here.conversation = pseudonym(conversation, self.secret)
+        return conversation
 
 
 def create_app(settings: Settings) -> Starlette:
     """Return the gateway as an ASGI app; raises SettingError, RuleError or StoreError when it could not serve."""
-    quiet()
+    quiet(settings.log)
     gateway = Gateway(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.gateway = gateway
         loading = asyncio.create_task(_load(gateway))
-        purging = asyncio.create_task(_again_and_again(PURGE_SECONDS, gateway.turns.purge))
+        purging = asyncio.create_task(_again_and_again(PURGE_SECONDS, gateway.purge))
         recovering = asyncio.create_task(_again_and_again(RECOVER_SECONDS, gateway.turns.recover))
         yield
         for task in (loading, purging, recovering):
@@ -308,35 +418,39 @@ def create_app(settings: Settings) -> Starlette:
         Route("/demo", gateway.demo),
         Route("/health", gateway.health),
         Route("/ready", gateway.ready),
+        Route("/metrics", gateway.tell_metrics),
         Mount("/", PageFiles(directory=Path(settings.web) / PAGES)),
     ]
-    handlers: dict[Any, Any] = {
-        BadRequest: _bad_request,
-        BadToken: _bad_token,
-        BadCode: _bad_code,
-        NoPlan: _no_plan,
-        TooMany: _too_many,
-        Stale: _stale,
-        NotSaved: _not_saved,
-        StoreError: _store_error,
-    }
     middleware = [
-        Middleware(BaseHTTPMiddleware, dispatch=gateway.with_headers),
+        Middleware(Requests, headers=gateway.headers, metrics=gateway.metrics),
         Middleware(Origins, allowed=gateway.clinic.origins, refuse=_bad_origin),
         # Within the one before, so that a page of the clinic's can read that something went wrong.
-        Middleware(BaseHTTPMiddleware, dispatch=_caught),
+        Middleware(Caught, answer=_unexpected),
     ]
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=gateway.answers(), middleware=middleware)
+    app.state.gateway = gateway
+    return app
 
 
 async def _load(gateway: Gateway) -> None:
     try:
-        await run_in_threadpool(gateway.load)
-        logger.info("ready")
+        agent, store = await run_in_threadpool(gateway.load)
     except Exception as error:
         # The process stays up: /ready says no, and the safety net still answers.
         gateway.problem = str(error)
         logger.critical("cannot serve: %s", error)
+        return
+    for wait in chain(CONNECT_AGAIN, repeat(CONNECT_AGAIN[-1])):
+        try:
+            await run_in_threadpool(gateway.start, agent, store)
+        except StoreError as error:
+            gateway.problem = str(error)
+            logger.critical("cannot serve yet: %s; trying again in %d s", error, wait)
+            await asyncio.sleep(wait)
+        else:
+            gateway.problem = None
+            logger.info("ready")
+            return
 
 
 async def _again_and_again(seconds: float, work: Callable[[], Awaitable[int]]) -> None:
@@ -349,15 +463,22 @@ async def _again_and_again(seconds: float, work: Callable[[], Awaitable[int]]) -
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
+    """Return who counts as one caller; a proxy's word for it is taken only from the proxies that are trusted."""
+    return household(request.client.host) if request.client else ""
 
 
 async def _body(request: Request) -> bytes:
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES:
-            raise BadRequest("too_large", f"The request is too large; allowed: {BODY_BYTES} bytes.")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_BYTES:
+                    raise BadRequest("too_large", f"The request is too large; allowed: {BODY_BYTES} bytes.")
+    except TimeoutError:
+        raise BadRequest("too_slow", f"The request came too slowly; allowed: {BODY_SECONDS:.0f} seconds.") from None
+    except ClientDisconnect:
+        raise BadRequest("broken_off", "The request broke off; allowed: a whole one.") from None
     return body
 
 
@@ -366,13 +487,8 @@ def headers_for(here: Clinic) -> dict[str, str]:
     return {"Content-Security-Policy": " ".join([POLICY, "'self'", *here.origins]), **HEADERS}
 
 
-async def _caught(request: Request, call_next: Endpoint) -> Response:
-    try:
-        return await call_next(request)
-    except Exception as error:
-        # Left to the server, its text, which may quote the patient, would be in the log.
-        logger.error("unexpected: %s", type(error).__name__)
-        return _error(500, "unexpected", catalog().get("safety.net.unavailable", **clinic().numbers_for(None)))
+async def _unexpected(request: Request) -> Response:
+    return _error(500, "unexpected", catalog().get("safety.net.unavailable", **clinic().numbers_for(None)))
 
 
 def _form(request: Request, *known: str) -> str | None:
@@ -391,9 +507,20 @@ def _error(status: int, code: str, message: str, **more: Any) -> JSONResponse:
     return JSONResponse({"error": {"code": code, "message": message}, **more}, status)
 
 
+def _later(status: int, code: str, message: str, **more: Any) -> JSONResponse:
+    """Return an error that a client had better wait for before it asks again."""
+    response = _error(status, code, message, **more)
+    response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
+def _too_fast() -> JSONResponse:
+    return _later(429, "too_many", "Too many messages at once. Please wait a moment and send it again.")
+
+
 async def _bad_request(request: Request, error: Exception) -> Response:
-    status = 413 if isinstance(error, BadRequest) and error.code == "too_large" else 400
-    return _error(status, getattr(error, "code", "bad_request"), str(error))
+    code = getattr(error, "code", "bad_request")
+    return _error({"too_large": 413, "too_slow": 408}.get(code, 400), code, str(error))
 
 
 async def _bad_origin(request: Request) -> Response:
@@ -424,7 +551,7 @@ async def _too_many(request: Request, error: Exception) -> Response:
 
 async def _not_saved(request: Request, error: Exception) -> Response:
     reply = error.reply if isinstance(error, NotSaved) else {}
-    return _error(503, "not_saved", reply["messages"][-1]["text"], turn=reply)
+    return _later(503, "not_saved", reply["messages"][-1]["text"], turn=reply)
 
 
 async def _stale(request: Request, error: Exception) -> Response:
@@ -435,4 +562,4 @@ async def _stale(request: Request, error: Exception) -> Response:
 
 async def _store_error(request: Request, error: Exception) -> Response:
     logger.error("the database failed: %s", type(error).__name__)
-    return _error(503, "unavailable", catalog().get("safety.net.unavailable", **clinic().numbers_for(None)))
+    return _later(503, "unavailable", catalog().get("safety.net.unavailable", **clinic().numbers_for(None)))

@@ -23,6 +23,7 @@ from plateau.server._actions import Failures, failures
 from plateau.server._carried import new_session, turns_of
 from plateau.server._channel import TurnChannel
 from plateau.server._incoming import BadRequest, Incoming
+from plateau.server._metrics import Metrics
 from plateau.server._net import SafetyNet, said
 from plateau.server._sessions import BadToken
 from plateau.server._visits import LAST_VISITS, previous_of
@@ -81,8 +82,11 @@ class Stale(Exception):
 class Turns:
     """Takes the messages of all conversations of this worker."""
 
-    def __init__(self, database: Database, clinic: Clinic, words: Catalog, net: SafetyNet) -> None:
+    def __init__(
+        self, database: Database, clinic: Clinic, words: Catalog, net: SafetyNet, metrics: Metrics | None = None
+    ) -> None:
         self._database, self._clinic, self._words, self._net = database, clinic, words, net
+        self._metrics = metrics or Metrics()
         self._agent: Agent | None = None
         self._store: PlateauTrackerStore | None = None
         # For the one thing that is said when the database cannot be read: which number to call.
@@ -91,18 +95,6 @@ class Turns:
 
     def start(self, agent: Agent, store: PlateauTrackerStore) -> None:
         self._agent, self._store = agent, store
-
-    async def ready(self) -> bool:
-        """Tell whether a real message can be read and the database answers."""
-        if self._agent is None or self._agent.processor is None:
-            return False
-        try:
-            parsed = await self._agent.processor.parse_message(UserMessage("hello"))
-            await self._database.read(lambda session: Repository(session).position("nobody"))
-        except Exception as error:
-            logger.error("not ready: %s", type(error).__name__)
-            return False
-        return bool(parsed.get("intent", {}).get("name"))
 
     async def begin(self, conversation: str, patient: str | None = None) -> dict[str, Any]:
         """Start a conversation: the greeting and the first question; `patient` is someone known."""
@@ -170,6 +162,7 @@ class Turns:
                 await self._catch_up(conversation, left)
                 held, _ = await self._receive(conversation, message, heard, after_all=True)
             if held is not None:
+                self._metrics.turn("replayed")
                 return held
             try:
                 return await self._answer(conversation, message, heard)
@@ -213,6 +206,7 @@ class Turns:
                 await self._database.run(_keep(conversation, one))
                 await asyncio.wait_for(self._answer(conversation, message, self._heard(message)), TURN_SECONDS)
                 answered += 1
+                self._metrics.recovered.inc()
             except (BadRequest, BadToken, Stale) as error:
                 logger.error("a message left in the inbox was given up: %s", type(error).__name__)
                 await self._database.run(_drop(conversation, message.id))
@@ -272,7 +266,10 @@ class Turns:
         return (*self._net.hear(message.words), *(Heard(flag["id"], flag["tier"], "") for flag in ticked))
 
     async def _held(self, conversation: str, message_id: str) -> dict[str, Any] | None:
-        return await self._database.read(lambda session: Repository(session).reply(conversation, message_id))
+        held = await self._database.read(lambda session: Repository(session).reply(conversation, message_id))
+        if held is not None:
+            self._metrics.turn("replayed")
+        return held
 
     async def _answer(self, conversation: str, message: Incoming, heard: tuple[Heard, ...]) -> dict[str, Any]:
         if self._agent is None or self._store is None:
@@ -281,6 +278,7 @@ class Turns:
             with suppress(Conflict):
                 return await self._turn(self._agent, self._store, conversation, message, heard)
             # Another worker was quicker: what it saved is now the truth, be it this very message or one before it.
+            self._metrics.conflicts.inc()
             held = await self._held(conversation, message.id)
             if held is not None:
                 return held
@@ -313,6 +311,7 @@ class Turns:
             raise StoreError("the turn was not saved")
         if message.command != "resume" and told["stage"] == "declined":
             await self._drop_words(store, conversation, message.id, told)
+        self._metrics.turn("saved")
         return told
 
     async def _slots(self, store: PlateauTrackerStore, conversation: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from ._audit import AUDIT_KINDS, Broken, entries, verify
 from ._database import Database
 from ._errors import Conflict, StoreError
 from ._inbox import Inbox, Unanswered
+from ._health import has_schema, newest_revision, touch
 from ._models import CONSENT_STATES, LINK_KINDS
 from ._repository import LinkRow, Position, ReevaluationRow, Repository
 
@@ -22,5 +23,8 @@ __all__ = [
     "StoreError",
     "Unanswered",
     "entries",
+    "has_schema",
+    "newest_revision",
+    "touch",
     "verify",
 ]

@@ -61,6 +61,8 @@ class Database:
         workers = 1 if self.dialect == "sqlite" else POOL_SIZE
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="plateau-store")
         self._locks = _locks_of(self._url, self._engine)
+        # Told of every failure, in the thread where it happened.
+        self.on_error: Callable[[StoreError], None] | None = None
 
     @classmethod
     def in_folder(cls, folder: Path | str) -> Database:
@@ -248,7 +250,10 @@ class Database:
         try:
             yield
         except SQLAlchemyError as error:
-            raise translated(error, self._url.render_as_string(hide_password=True)) from None
+            failure = translated(error, self._url.render_as_string(hide_password=True))
+            if self.on_error is not None:
+                self.on_error(failure)
+            raise failure from None
 
 
 def _within(opened: Callable[[], Any], work: Callable[[Session], T]) -> T:

@@ -276,7 +276,7 @@ async def test_without_a_model_nothing_is_taken_but_danger_is_still_answered(tmp
         assert "make setup" in app.state.gateway.problem
         assert (await client.get("/health")).status_code == 200
         ready = await client.get("/ready")
-        assert (ready.status_code, ready.json()) == (503, {"ready": False})
+        assert (ready.status_code, ready.json()) == (503, {"ready": False, "because": "loading"})
         begun = await client.post("/api/session")
         assert (begun.status_code, said(begun)) == (503, NOT_SAVED)
         token = app.state.gateway.sessions.issue("web-someone")
