@@ -32,7 +32,11 @@ MODEL = ROOT / "models" / "plateau.tar.gz"
 WEIGHTS = ROOT / "plateau" / "understanding" / "listener" / "weights" / "rarity.npz"
 # The reader and the listener learn from what their rules see, so these are sources as well.
 MODEL_SOURCES = ("config.yml", "domain.yml", "requirements.lock", "data", "plateau/understanding")
-APT = {"usr/bin/chromium": "chromium", "usr/lib/postgresql/*/bin/initdb": "postgresql"}
+APT = {
+    "usr/bin/chromium": "chromium",
+    "usr/lib/postgresql/*/bin/initdb": "postgresql",
+    "usr/sbin/nginx": "nginx-light",
+}
 
 
 class SetupError(SystemExit):
@@ -52,7 +56,7 @@ def main() -> None:
         ("The chat component", build_component),
     ]
     if options.tests:
-        steps.append(("What only the tests need (Chromium, PostgreSQL)", install_test_programs))
+        steps.append(("What only the tests need (Chromium, PostgreSQL, nginx)", install_test_programs))
         steps.append(("The FHIR library of the tests in .venv-fhir", make_fhir_environment))
     if not options.no_train:
         steps.append(("The model (trained anew, it takes about a minute)", train))
