@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from plateau.escalation import Signature
+
+logger = logging.getLogger(__name__)
 
 MOST_SECONDS = 300
 UNSIGNED = "No clinician has signed this set of rules and texts"
@@ -62,8 +65,14 @@ def run(options: argparse.Namespace) -> int:
     except (SettingError, ContentError, RuleError, StoreError) as error:
         print(f"plateau serve: {error}", file=sys.stderr)
         return 2
-    print(_signed(signed_by), file=sys.stderr)
-    print(f"Plateau is on http://{options.host}:{options.port} (loading the model takes some seconds)", file=sys.stderr)
+    where = f"Plateau is on http://{options.host}:{options.port} (loading the model takes some seconds)"
+    if settings.log == "json":
+        # A frame of stars is not one object a line.
+        fits = signed_by is not None and signed_by.current
+        logger.log(logging.INFO if fits else logging.WARNING, _signed_line(signed_by))
+        logger.info(where)
+    else:
+        print(_signed(signed_by), where, sep="\n", file=sys.stderr)
     server(app, options.host, options.port, proxies, options.drain).run()
     return 0
 
@@ -75,12 +84,19 @@ def _seconds(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed: 0 to {MOST_SECONDS} seconds")
 
 
+def _signed_line(found: Signature | None) -> str:
+    if found is None:
+        return UNSIGNED
+    who = f"{found.clinician} ({found.role}, {found.registration})"
+    signed = f"Rules and texts signed by {who} on {found.date}"
+    return signed if found.current else CHANGED.format(who=who, date=found.date)
+
+
 def _signed(found: Signature | None) -> str:
     """Return one quiet line where what runs is signed, else a frame that cannot be overlooked."""
-    who = f"{found.clinician} ({found.role}, {found.registration})" if found else ""
     if found and found.current:
-        return f"Rules and texts signed by {who} on {found.date}"
-    lines = (CHANGED.format(who=who, date=found.date) if found else UNSIGNED, *ADVICE)
+        return _signed_line(found)
+    lines = (_signed_line(found), *ADVICE)
     width = max(map(len, lines))
     edge = "*" * (width + 6)
     return "\n".join([edge, *(f"*  {line:{width}}  *" for line in lines), edge])

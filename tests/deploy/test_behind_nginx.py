@@ -253,6 +253,10 @@ async def test_an_interview_alternates_between_workers_and_goes_on_when_one_is_k
         assert secret not in written
     assert '"/plan/-"' in written
     assert '"/plan/{link}"' in written
+    # One JSON object a line, from the first line on.
+    told = [json.loads(line) for line in workers[1].log.read_text().splitlines()]
+    assert {"time", "level", "logger", "event"} <= set.intersection(*(set(line) for line in told))
+    assert any("has signed" in line["event"] or "signed by" in line["event"] for line in told)
 
 
 @pytest.mark.asyncio

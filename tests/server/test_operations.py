@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import logging
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from sqlalchemy import event, text
 
 from plateau.content import SettingError, catalog
+from plateau.server import _app, _ready, create_app
 from plateau.server import _logging as logs
-from plateau.server import _ready
 from plateau.server._limits import Crowd, household
 from plateau.server._logging import pseudonym, trace
 from plateau.server._metrics import Metrics, may_read
@@ -147,6 +148,32 @@ async def test_draining_is_not_ready_whatever_else_holds(database: Database) -> 
     assert await readiness.reason() is None
     readiness.drain()
     assert await readiness.reason() == "draining"
+
+
+@in_one_loop
+async def test_a_database_that_is_away_at_the_start_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_app, "CONNECT_AGAIN", (0.05,))
+    file = tmp_path / "plateau.db"
+    file.write_bytes(b"not a database yet, not at all" * 100)
+    app = create_app(Settings(data=str(tmp_path), ready_seconds=0))
+    gateway, transport = app.state.gateway, httpx.ASGITransport(app=app)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+
+        async def ready(when: Callable[[httpx.Response], bool]) -> httpx.Response:
+            async with asyncio.timeout(120):
+                while not when(response := await client.get("/ready")):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            return response
+
+        response = await ready(lambda response: gateway.problem is not None)
+        assert response.json() == {"ready": False, "because": "loading"}
+        assert "the database failed" in gateway.problem
+        os.truncate(file, 0)
+        assert (await ready(lambda response: response.is_success)).json() == {"ready": True}
+        assert gateway.problem is None
+        assert (await client.post("/api/session")).status_code == 201
 
 
 # ---------------------------------------------------------------- metrics
