@@ -30,7 +30,8 @@ NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 SERVE = "import sys; from plateau.cli import main; sys.exit(main())"
 TOKEN = "a-token-for-tests-only"
 HOST = "chat.clinic.example"
-START_SECONDS = 120
+# A machine may be busy with other things.
+START_SECONDS = 300
 DRAIN_SECONDS = 2
 MOST_SCREENS = 40
 EMERGENCY = "I have crushing chest pain and I cannot breathe"
@@ -315,7 +316,7 @@ async def test_a_worker_that_is_told_to_stop_finishes_drains_and_ends_well(worke
             assert (await balancer.get("/health")).status_code == 200
         # What comes while it drains is taken, and danger is heard.
         late = await talks[0].post({"id": "late", "text": EMERGENCY})
-        assert late.json()["stage"] == "emergency"
+        assert (late.json().get("turn") or late.json())["messages"][0]["id"] == "safety.emergency"
         answered = [(await task).status_code for task in under_way]
     assert answered == [200] * len(talks)
     assert await asyncio.to_thread(stopping.process.wait, 60) == 0
