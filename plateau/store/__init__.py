@@ -3,8 +3,8 @@
 from ._audit import AUDIT_KINDS, Broken, entries, verify
 from ._database import Database
 from ._errors import Conflict, StoreError
-from ._inbox import Inbox, Unanswered
 from ._health import has_schema, newest_revision, touch
+from ._inbox import Inbox, Unanswered
 from ._models import CONSENT_STATES, LINK_KINDS
 from ._repository import LinkRow, Position, ReevaluationRow, Repository
 
