@@ -109,6 +109,15 @@ def read(body: bytes) -> Incoming:
         raise BadRequest("bad_json", f"The body is nested too deeply; allowed: {DEPTH} levels.")
     if not isinstance(raw, dict):
         raise BadRequest("bad_json", "The body is not a JSON object.")
+    try:
+        return _checked(raw)
+    except BadRequest as error:
+        # Whatever else is wrong with the message, danger in its words is heard.
+        error.words = error.words or _said(raw)
+        raise
+
+
+def _checked(raw: Mapping[str, Any]) -> Incoming:
     if unknown := set(raw) - {*FIELDS}:
         raise BadRequest("bad_field", f"Unknown field {sorted(unknown)[0]!r:.40}; allowed: {', '.join(FIELDS)}.")
     given = [name for name in ("text", "answers", "command") if raw.get(name) is not None]
@@ -123,6 +132,17 @@ def clean(text: str) -> str:
     plain = unicodedata.normalize("NFC", text.encode("utf-8", "ignore").decode("utf-8").replace("\x00", "")).strip()
     bare = plain.lstrip(WORD_JOINER + "\ufeff\u200b \t\r\n")
     return WORD_JOINER + bare if bare.startswith("/") else plain
+
+
+def _said(raw: Mapping[str, Any]) -> str:
+    """Return the free text of a message that cannot be taken, wherever one may stand in it."""
+    answers = raw.get("answers")
+    typed = [value for name, value in answers.items() if _is_text(name)] if isinstance(answers, dict) else []
+    return clean("\n".join(value for value in (raw.get("text"), *typed) if isinstance(value, str)))
+
+
+def _is_text(name: str) -> bool:
+    return name in QUESTIONS and QUESTIONS[name].kind == "text"
 
 
 def _message(identifier: str, kind: str, value: Any) -> Incoming:

@@ -381,10 +381,14 @@ async def test_a_stale_tab_changes_nothing_and_gets_the_latest_turn(patient: New
     [
         {"text": "I have crushing chest pain and I cannot breathe", "after": "soon"},
         {"answers": {"safety_now": ["chest_pain"]}, "after": 0},
+        {"text": "I have crushing chest pain and I cannot breathe", "id": ""},
+        {"text": "I have crushing chest pain and I cannot breathe", "mood": "scared"},
+        {"text": "I have crushing chest pain and I cannot breathe", "command": {"name": "human"}},
+        {"answers": {"goal": "I have crushing chest pain and I cannot breathe", "pain_now": 11}},
     ],
     ids=str,
 )
-async def test_danger_from_a_stale_tab_is_still_answered(patient: New, danger: Any) -> None:
+async def test_danger_in_what_cannot_be_taken_is_still_answered(patient: New, danger: Any) -> None:
     someone = await patient("safety_now")
     before, rows = await someone.resume(), someone.rows()
     response = await someone.post(danger)
