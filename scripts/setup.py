@@ -15,13 +15,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 BIN = VENV / "bin"
-FHIR_VENV = ROOT / ".venv-fhir"
-FHIR_LOCK = "requirements-fhir.lock"
+# Each needs newer packages than Rasa allows, so it has an environment of its own.
+APART = {"The FHIR library of the tests": "fhir", "The fuzzer of the tests": "fuzz"}
 LOCKS = ("requirements.lock", "requirements-web.lock", "requirements-dev.lock")
 SERVER_LOCKS = LOCKS[:2]
 UV = "uv==0.13.9"
@@ -57,7 +58,8 @@ def main() -> None:
     ]
     if options.tests:
         steps.append(("What only the tests need (Chromium, PostgreSQL, nginx)", install_test_programs))
-        steps.append(("The FHIR library of the tests in .venv-fhir", make_fhir_environment))
+        for title, name in APART.items():
+            steps.append((f"{title} in .venv-{name}", partial(make_environment_apart, name)))
     if not options.no_train:
         steps.append(("The model (trained anew, it takes about a minute)", train))
     for number, (title, step) in enumerate(steps, start=1):
@@ -154,15 +156,16 @@ def install_test_programs() -> str:
     return "installed"
 
 
-def make_fhir_environment() -> str:
-    """It needs pydantic 2 and Rasa needs 1, so it has an environment of its own."""
-    stamp, python = FHIR_VENV / "packages.stamp", FHIR_VENV / "bin" / "python"
-    wanted = digest([ROOT / FHIR_LOCK])
+def make_environment_apart(name: str) -> str:
+    """Make .venv-NAME from requirements-NAME.lock."""
+    venv, lock = ROOT / f".venv-{name}", f"requirements-{name}.lock"
+    stamp, python = venv / "packages.stamp", venv / "bin" / "python"
+    wanted = digest([ROOT / lock])
     if python.exists() and stamp.exists() and stamp.read_text() == wanted:
         return "already there"
     uv = str(BIN / "uv")
-    run([uv, "venv", "--quiet", "--clear", "--python", str(BIN / "python"), str(FHIR_VENV)])
-    run([uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), FHIR_LOCK])
+    run([uv, "venv", "--quiet", "--clear", "--python", str(BIN / "python"), str(venv)])
+    run([uv, "pip", "sync", "--quiet", "--require-hashes", "--python", str(python), lock])
     stamp.write_text(wanted)
     return "made"
 

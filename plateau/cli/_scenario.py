@@ -55,7 +55,11 @@ def load(path: Path) -> list[Scenario]:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ScenarioError(f"{path}: cannot be read: {error}") from None
+    except RecursionError:
+        raise ScenarioError(f"{path}: cannot be read: nested too deeply") from None
     entries = raw["scenarios"] if isinstance(raw, dict) and "scenarios" in raw else [raw]
+    if not isinstance(entries, list) or not entries:
+        raise ScenarioError(f"{path}: scenarios: must be a list of at least one scenario")
     return [_scenario(entry, path) for entry in entries]
 
 
@@ -127,6 +131,12 @@ def _check(step: Any, where: str) -> None:
         raise ScenarioError(f"{where}: allowed are {', '.join(STEPS)}")
     if not isinstance(step.get("say", ""), str):
         raise ScenarioError(f"{where}: say: {step['say']!r} is not text; put what the patient says in quotes")
+    for part in ("answer", "answer_all", "expect"):
+        if not isinstance(step.get(part, {}), dict):
+            raise ScenarioError(f"{where}: {part}: {step[part]!r:.60} is not a mapping of names and values")
+    move = step["do"].get("name") if isinstance(step.get("do"), dict) else step.get("do", "")
+    if not isinstance(move, str):
+        raise ScenarioError(f"{where}: do: {step['do']!r:.60} is not the name of a move")
     if unknown := set(step.get("expect", {})) - set(EXPECTATIONS):
         raise ScenarioError(f"{where}: expect: unknown {sorted(unknown)}; allowed: {', '.join(EXPECTATIONS)}")
     for name, value in {**step.get("answer", {}), **step.get("answer_all", {})}.items():

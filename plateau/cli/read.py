@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     for line in lines:
         answer = read_line(line, model, explain=options.explain)
         told = answer.pop("explain", None) if options.jsonl is None else None
-        print(json.dumps(answer, ensure_ascii=False, separators=(",", ":")), flush=options.explain)
+        print(_printed(answer), flush=options.explain)
         if told is not None:
             print(_readable(told), file=sys.stderr)
         elif options.explain and options.jsonl is None:
@@ -88,15 +89,34 @@ def _single(options: argparse.Namespace) -> Iterator[Any]:
 
 
 def _lines(file: str) -> list[Any]:
-    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    return [_parsed(line) for line in text.splitlines() if line.strip()]
+    raw = sys.stdin.read().encode("utf-8", "surrogateescape") if file == "-" else Path(file).read_bytes()
+    # Not splitlines() of the text: a message may hold other line separators, such as U+2028.
+    return [_parsed(line) for line in raw.removeprefix(BOM_UTF8).split(b"\n") if line.strip()]
 
 
-def _parsed(line: str) -> Any:
+def _parsed(line: bytes) -> Any:
     try:
-        return json.loads(line)
+        return json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError:
+        return {"error": "not UTF-8 text"}
     except ValueError as error:
         return {"error": f"not JSON: {error}"}
+    except RecursionError:
+        return {"error": "not a message: nested too deeply"}
+
+
+def _printed(answer: dict[str, Any]) -> str:
+    text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+    # Half of a surrogate pair, which a client can send as an escape, can only go back as one.
+    return text if _encodes(text) else json.dumps(answer, separators=(",", ":"))
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _readable(explanation: dict[str, Any]) -> str:
