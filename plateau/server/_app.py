@@ -27,7 +27,7 @@ from plateau import __version__
 from plateau.content import Clinic, catalog, clinic, clinic_words
 from plateau.escalation import clinic_rules, signed
 from plateau.report import STYLE, figure, notice_html
-from plateau.server._codes import BadCode, checked_key, clinic_patient
+from plateau.server._codes import BadCode, Guesses, checked_key, clinic_patient
 from plateau.server._component import PATH as COMPONENT_PATH
 from plateau.server._component import Component
 from plateau.server._handouts import STYLE_PATH, Handouts, NoPlan, Opened
@@ -39,7 +39,7 @@ from plateau.server._net import SafetyNet
 from plateau.server._origins import Origins
 from plateau.server._ready import Readiness
 from plateau.server._requests import Caught, Requests
-from plateau.server._sessions import BadToken, Sessions, kept_secret, new_conversation
+from plateau.server._sessions import BadToken, Sessions, checked_secret, kept_secret, new_conversation
 from plateau.server._settings import Settings
 from plateau.server._turns import NotSaved, Stale, Turns, project
 from plateau.store import Conflict, Database, StoreError
@@ -109,7 +109,7 @@ class Gateway:
         self.readiness = Readiness(self.database, settings.ready_seconds)
         self.net = SafetyNet()
         self.turns = Turns(self.database, self.clinic, self.words, self.net, self.metrics)
-        self.secret = settings.secret or kept_secret(Path(settings.data))
+        self.secret = checked_secret(settings.secret) or kept_secret(Path(settings.data))
         self.sessions = Sessions(self.secret)
         self.clinic_key = checked_key(settings.clinic_key)
         self.handouts = Handouts(self.database, self.clinic, self.words, self.secret, signed())
@@ -118,6 +118,7 @@ class Gateway:
         self.session_rate = Rate(settings.sessions_per_minute, burst=settings.sessions_per_minute)
         self.crowd = Crowd(settings.turns_at_once)
         self.metrics.turns_in_progress.set_function(lambda: self.crowd.inside)
+        self.guesses = Guesses()
         self.problem: str | None = None
 
     def load(self) -> Any:
@@ -146,10 +147,17 @@ class Gateway:
             self.metrics.limited("sessions")
             return _later(429, "too_many", "Too many new conversations from this address. Please wait a minute.")
         beginning = read_beginning(await _body(request))
+        if beginning.code is not None and not self.guesses.may(_address(request)):
+            self.metrics.limited("codes")
+            return _later(429, "too_many", "Too many wrong codes. Please try again later, or start without a code.")
         with self.crowd.place() as free:
             if not free:
                 return self._shed()
-            patient = await self._patient(beginning)
+            try:
+                patient = await self._patient(beginning)
+            except BadCode:
+                self.guesses.missed(_address(request))
+                raise
             conversation = new_conversation()
             turn = await self.turns.begin(conversation, patient)
         self.metrics.sessions.inc()

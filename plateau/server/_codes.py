@@ -6,10 +6,14 @@ import hashlib
 import hmac
 import re
 import secrets
+import time
+from collections.abc import Callable
 
 import jwt
 
 from plateau.content import SettingError
+
+from ._limits import Rate
 
 # Crockford's base 32: no letter that is taken for a digit. Twelve of them are 60 bits.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -19,10 +23,31 @@ AUDIENCE = "plateau"
 ALGORITHM = "HS256"
 # An HMAC key shorter than its hash can be guessed (RFC 7518, 3.2).
 LEAST_KEY = 32
+# The clinic's token opens what is known of its patient, so one that leaks must soon be worth nothing.
+TOKEN_SECONDS = 24 * 60 * 60
+# Wrong codes at once, then by the hour: of one address, behind which a whole clinic may sit, and of all together.
+WRONG_CODES, ALL_WRONG_CODES = 10, 1000
 
 
 class BadCode(Exception):
     """The code or token is not one of ours, or too old."""
+
+
+class Guesses:
+    """Counts wrong codes: whoever guesses is stopped, whoever types their own is not."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._one = Rate(WRONG_CODES / 60, burst=WRONG_CODES, clock=clock)
+        self._all = Rate(ALL_WRONG_CODES / 60, burst=ALL_WRONG_CODES, clock=clock)
+
+    def may(self, address: str) -> bool:
+        """Tell whether a code from this address is looked at."""
+        return self._one.left(address) >= 1 and self._all.left("") >= 1
+
+    def missed(self, address: str) -> None:
+        """Count a code from this address that was wrong."""
+        self._one.allows(address)
+        self._all.allows("")
 
 
 def new_code() -> str:
@@ -50,7 +75,10 @@ def digest(secret: str, kind: str, value: str) -> str:
 
 
 def clinic_patient(token: str, key: str | None, secret: str) -> str:
-    """Return the patient id for the clinic's signed token (JWT, HS256: sub, exp, aud "plateau"); raises BadCode."""
+    """Return the patient id for the clinic's signed token (JWT, HS256: sub, exp, aud "plateau"); raises BadCode.
+
+    `exp` may be a day ahead at most.
+    """
     if key is None:
         raise BadCode
     try:
@@ -59,6 +87,8 @@ def clinic_patient(token: str, key: str | None, secret: str) -> str:
         )
     except (jwt.InvalidTokenError, UnicodeError):
         raise BadCode from None
+    if claims["exp"] > time.time() + TOKEN_SECONDS:
+        raise BadCode
     if not str(claims["sub"]).strip():
         # Every patient without a number would be the same one.
         raise BadCode

@@ -29,6 +29,11 @@ class Rate:
         self._refill, self._burst, self._clock = per_minute / 60, burst, clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def left(self, key: str) -> float:
+        """Return how many calls the key's bucket holds now; takes none."""
+        level, seen = self._buckets.get(key, (float(self._burst), 0.0))
+        return min(self._burst, level + (self._clock() - seen) * self._refill)
+
     def allows(self, key: str) -> bool:
         """Take one call from the key's bucket; False when it is empty."""
         now = self._clock()

@@ -15,7 +15,7 @@ from plateau.protocol import SAFETY_TEXTS
 from plateau.server._ready import REASONS
 
 OUTCOMES = ("saved", "replayed", "stale", "refused", "not_saved", "shed")
-LIMITS = ("turns", "sessions", "pages")
+LIMITS = ("turns", "sessions", "pages", "codes")
 ERRORS = ("conflict", "failed")
 # Seconds. The targets are in the middle: 0.3 at p95 with a thousand patients; 20 is where a turn is given up.
 BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)

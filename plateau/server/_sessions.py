@@ -10,7 +10,11 @@ from typing import Any
 
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
+from plateau.content import SettingError
+
 LIFETIME = 12 * 60 * 60  # seconds
+# Whoever guesses the secret opens every conversation, link and code.
+LEAST_SECRET = 32
 
 
 class BadToken(Exception):
@@ -44,6 +48,13 @@ def new_conversation() -> str:
     return f"web-{secrets.token_urlsafe(24)}"
 
 
+def checked_secret(secret: str | None) -> str | None:
+    """Return the secret that the clinic set; raises SettingError for one that can be guessed."""
+    if secret is not None and len(secret.encode()) < LEAST_SECRET:
+        raise SettingError(f"PLATEAU_SECRET: has {len(secret.encode())} bytes; allowed: at least {LEAST_SECRET}")
+    return secret
+
+
 def kept_secret(folder: Path) -> str:
     """Return the secret kept in `folder`, made there on first use, readable by its owner only."""
     file = folder / "secret"
@@ -56,4 +67,7 @@ def kept_secret(folder: Path) -> str:
         with suppress(FileExistsError):
             file.hardlink_to(aside)
         aside.unlink()
-    return file.read_text()
+    kept = file.read_text()
+    if len(kept.encode()) < LEAST_SECRET:
+        raise SettingError(f"{file}: has {len(kept.encode())} bytes; allowed: at least {LEAST_SECRET}; delete it")
+    return kept
