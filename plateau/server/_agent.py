@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rasa.core.agent import Agent
 
+from plateau import sealing
 from plateau.content import Clinic, clinic
 from plateau.server._actions import InProcessActions, install
 from plateau.server._lean import make_lean
@@ -19,6 +20,15 @@ class ModelMissing(RuntimeError):
     """There is no trained model, or it cannot be loaded; the message says how to make one."""
 
 
+def ear_is_sealed(model: Path) -> bool:
+    """Tell whether what the safety net has learned is what was signed; where not, its plain rules listen."""
+    try:
+        sealing.Seal(model, sealing.public_key()).check_weights()
+    except sealing.BrokenSeal:
+        return False
+    return True
+
+
 def _reword(agent: Agent, here: Clinic) -> None:
     """Let the dialogue's own responses say what this clinic says, as every other text does."""
     for name, variations in agent.domain.responses.items():
@@ -29,9 +39,13 @@ def _reword(agent: Agent, here: Clinic) -> None:
 
 
 def load_agent(model: Path, database: Database, projector: Projector) -> tuple[Agent, PlateauTrackerStore]:
-    """Load the model at `model` (a .tar.gz of `rasa train`) over `database`; raises ModelMissing."""
+    """Load the model at `model` (a .tar.gz of `rasa train`) over `database`; raises ModelMissing or BrokenSeal."""
     if not model.is_file():
         raise ModelMissing(f"{model}: there is no trained model; run `make setup`")
+    # What is not as it was signed is not even opened.
+    seal = sealing.Seal(model, sealing.public_key())
+    seal.check_weights()
+    seal.check_model()
     install()
     agent = Agent(tracker_store=PlateauTrackerStore(database=database, short=True), action_endpoint=InProcessActions())
     try:

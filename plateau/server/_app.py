@@ -123,11 +123,12 @@ class Gateway:
 
     def load(self) -> Any:
         """Load the model and the listener: seconds, so not before the port is open; returns agent and store."""
-        from plateau.server._agent import load_agent
+        from plateau.server._agent import ear_is_sealed, load_agent
 
         model = Path(self.settings.model)
         self.metrics.build(__version__, str(clinic_rules().version), model)
-        self.net.start()
+        if ear_is_sealed(model):
+            self.net.start()
         return load_agent(model, self.database, project)
 
     def start(self, agent: Any, store: Any) -> None:

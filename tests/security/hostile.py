@@ -314,7 +314,7 @@ def _body(chance: random.Random, known: Known, number: str) -> Attack:
         sizes = f"{len(body):x}"
         chunked = sizes.encode() + b"\r\n" + body + b"\r\n0\r\n\r\n"
         raw = request("POST", "/api/turn", chunked, [*headers, ("Transfer-Encoding", "chunked")])
-        return Attack("body", raw, turn=number, drops=True, pieces=chance.choice((1, 3)))
+        return Attack("body", raw, turn=_id_in(body), drops=True, pieces=chance.choice((1, 3)))
     # One byte changed in a good message may leave a good message, under another id too.
     return Attack("body", request("POST", "/api/turn", body, headers), turn=_id_in(body), drops=len(body) > 60_000)
 

@@ -21,6 +21,7 @@ from real_server import UNLIMITED, Answer, Hang, RealServer, Rows
 TURNS = 20
 EVERY = 50
 CANARY = "zebrafinch"
+ASKS_FOR_CONSENT = ("opening", "declined", "restarting")
 # What a server that is well never says.
 FAULTY = ("Traceback", "unexpected:", "not saved", "the database failed", "Exception in ASGI")
 # Said of a caller who hung up in the middle of a request.
@@ -107,7 +108,9 @@ class Run:
     def _taken(self, attack: Attack, answer: Answer, before: dict[str, list[Any]], last: int) -> None:
         """A turn that was acknowledged is stored once, as the next one, and has done nothing else."""
         turn = answer.json()
-        if (turn["id"], turn["number"], turn["saved"]) != (attack.turn, last + 1, True):
+        # What was said before consent was declined is dropped, and the count begins anew.
+        numbers = (last + 1, 1) if self.attacker.turn["stage"] in ASKS_FOR_CONSENT else (last + 1,)
+        if (turn["id"], turn["saved"]) != (attack.turn, True) or turn["number"] not in numbers:
             self._fault(attack, f"acknowledged as {turn['id']!r}, number {turn['number']}, after {last}")
         if self.attacker.latest() != turn:
             self._fault(attack, "the turn acknowledged is not the latest one stored")
@@ -116,17 +119,12 @@ class Run:
             kinds = [row for row in after["events"] if row not in before["events"]]
             if any(word in repr(row) for row in kinds for word in ("'restart'", "'reset_slots'", "'session_started'")):
                 self._fault(attack, "a typed payload was obeyed")
-            # A payload is words: like any words it may answer ("pain: 1"), but nothing that was answered is undone.
-            gone = {row[1] for row in set(before["answers"]) - set(after["answers"])}
-            if wrong := gone - self._asked:
-                self._fault(attack, f"a typed payload changed {sorted(wrong)}")
+            # It is words, so it may mean what these words mean; but it is no order to Rasa, and consent stays as it was.
+            consent = [[row for row in rows["answers"] if row[1] == "consent"] for rows in (before, after)]
+            if self.attacker.turn["stage"] not in ASKS_FOR_CONSENT and consent[0] != consent[1]:
+                self._fault(attack, "a typed payload changed the consent")
         self.attacker.number, self.attacker.turns = turn["number"], self.attacker.turns + 1
         self.attacker.turn = turn
-
-    @property
-    def _asked(self) -> set[str]:
-        """The questions on the attacker's screen."""
-        return {question["id"] for question in (self.attacker.turn["screen"] or {}).get("questions", ())}
 
     def _all_well(self, family: str) -> None:
         if self.server.call("GET", "/ready").status != 200:

@@ -96,6 +96,13 @@ class RealServer:
             time.sleep(0.1)
         raise AssertionError(f"{path} never gave {status}: {self.log()[-2000:]}")
 
+    def until_log(self, words: str) -> None:
+        """Wait until the server has said these words."""
+        end = time.monotonic() + READY_SECONDS
+        while words not in self.log():
+            assert self.alive() and time.monotonic() < end, f"never said {words!r}: {self.log()[-2000:]}"
+            time.sleep(0.1)
+
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
