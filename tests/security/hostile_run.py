@@ -119,7 +119,7 @@ class Run:
             kinds = [row for row in after["events"] if row not in before["events"]]
             if any(word in repr(row) for row in kinds for word in ("'restart'", "'reset_slots'", "'session_started'")):
                 self._fault(attack, "a typed payload was obeyed")
-            # It is words, so it may mean what these words mean; but it is no order to Rasa, and consent stays as it was.
+            # It is words, so it may mean what they mean; but it is no order to Rasa, and consent stays as it was.
             consent = [[row for row in rows["answers"] if row[1] == "consent"] for rows in (before, after)]
             if self.attacker.turn["stage"] not in ASKS_FOR_CONSENT and consent[0] != consent[1]:
                 self._fault(attack, "a typed payload changed the consent")

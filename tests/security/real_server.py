@@ -23,7 +23,8 @@ READY_SECONDS = 120
 ANSWER_SECONDS = 10.0
 # As `plateau serve` does it, with settings that have no environment variable.
 SERVE = """
-import json, sys
+import json, os, sys
+exec(os.environ.get("TEST_PRELUDE", ""))
 import uvicorn
 from plateau.server import create_app
 from plateau.server._settings import Settings
