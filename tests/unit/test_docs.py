@@ -94,7 +94,13 @@ def test_every_clinic_field_is_told() -> None:
 
 
 def test_every_environment_variable_is_told() -> None:
-    readers = ("server/_settings.py", "escalation/_sign_off.py", "store/_vault.py", "store/_masters.py")
+    readers = (
+        "server/_settings.py",
+        "escalation/_sign_off.py",
+        "store/_vault.py",
+        "store/_masters.py",
+        "sealing.py",
+    )
     settings = "\n".join((ROOT / "plateau" / reader).read_text(encoding="utf-8") for reader in readers)
     read = {name.group() for name in VARIABLE.finditer(settings)}
     assert set(table(page("configuration.md"), "variable")) == read
