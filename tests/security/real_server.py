@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-READY_SECONDS = 120
+READY_SECONDS = 300
 # What is not answered by then, hangs.
 ANSWER_SECONDS = 10.0
 # As `plateau serve` does it, with settings that have no environment variable.
