@@ -89,8 +89,11 @@ def seal_file(model: Path) -> Path:
 
 
 def key_file() -> Path:
-    """Return where this machine's own key lies: PLATEAU_MODEL_KEY, or `var/model.key`."""
-    return Path(os.environ.get("PLATEAU_MODEL_KEY") or KEY_FILE)
+    """Return where this machine's own key lies: PLATEAU_MODEL_KEY, or `var/model.key` here or where Plateau is."""
+    if given := os.environ.get("PLATEAU_MODEL_KEY"):
+        return Path(given)
+    installed = Path(__file__).resolve().parents[1] / KEY_FILE
+    return installed if installed.exists() and not KEY_FILE.exists() else KEY_FILE
 
 
 def private_key(*, make: bool = False) -> Ed25519PrivateKey:
