@@ -88,12 +88,18 @@ def seal_file(model: Path) -> Path:
     return model.with_name(model.name.removesuffix(".tar.gz") + SUFFIX)
 
 
+def public_key_file() -> Path:
+    """Return where the public part of the key lies: beside it, readable by the server where the key itself is not."""
+    return key_file().with_suffix(".pub")
+
+
 def key_file() -> Path:
     """Return where this machine's own key lies: PLATEAU_MODEL_KEY, or `var/model.key` here or where Plateau is."""
     if given := os.environ.get("PLATEAU_MODEL_KEY"):
         return Path(given)
     installed = Path(__file__).resolve().parents[1] / KEY_FILE
-    return installed if installed.exists() and not KEY_FILE.exists() else KEY_FILE
+    there, here = (file.with_suffix(".pub").exists() for file in (installed, KEY_FILE))
+    return installed if there and not here else KEY_FILE
 
 
 def private_key(*, make: bool = False) -> Ed25519PrivateKey:
@@ -111,22 +117,29 @@ def private_key(*, make: bool = False) -> Ed25519PrivateKey:
         finally:
             aside.unlink()
     try:
-        return Ed25519PrivateKey.from_private_bytes(base64.b64decode(file.read_text().strip(), validate=True))
+        key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(file.read_text().strip(), validate=True))
+        if make and not public_key_file().exists():
+            public_key_file().write_text(printed(key.public_key()) + "\n")
+        return key
     except OSError:
-        raise KeyProblem(f"{file}: there is no key to sign with; run `make setup`") from None
+        raise KeyProblem(f"{file}: there is no key to sign with, or it cannot be read; run `make setup`") from None
     except ValueError:
         raise KeyProblem(f"{file}: is not a key of `plateau model sign`: 32 bytes in base 64") from None
 
 
 def public_key() -> Ed25519PublicKey:
     """Return the key to check with: PLATEAU_MODEL_PUBLIC_KEY, or this machine's own; raises KeyProblem."""
-    given = os.environ.get("PLATEAU_MODEL_PUBLIC_KEY")
+    given, source = os.environ.get("PLATEAU_MODEL_PUBLIC_KEY"), "PLATEAU_MODEL_PUBLIC_KEY"
     if not given:
-        return private_key().public_key()
+        source = str(public_key_file())
+        try:
+            given = public_key_file().read_text("utf-8")
+        except OSError:
+            raise KeyProblem(f"{source}: there is no key to check the model with; run `make setup`") from None
     try:
         return Ed25519PublicKey.from_public_bytes(base64.b64decode(given.strip(), validate=True))
     except ValueError:
-        raise KeyProblem("PLATEAU_MODEL_PUBLIC_KEY: is not what `plateau model key` prints") from None
+        raise KeyProblem(f"{source}: is not what `plateau model key` prints") from None
 
 
 def printed(key: Ed25519PublicKey) -> str:
