@@ -22,6 +22,8 @@ TURNS = 20
 EVERY = 50
 CANARY = "zebrafinch"
 ASKS_FOR_CONSENT = ("opening", "declined", "restarting")
+# What was not saved waits there to be tried again.
+WAITING = {"inbox"}
 # What a server that is well never says.
 FAULTY = ("Traceback", "unexpected:", "not saved", "the database failed", "Exception in ASGI")
 # Said of a caller who hung up in the middle of a request.
@@ -102,8 +104,8 @@ class Run:
             self._taken(attack, answer, rows, last)
         elif answer.status == 201:
             self._fault(attack, "opened a conversation, or made a link")
-        elif self.rows.all() != rows:
-            self._fault(attack, f"answered {answer.status} and changed {_changed(rows, self.rows.all())}")
+        elif changed := _changed(rows, self.rows.all()) - (WAITING if answer.status == 503 else set()):
+            self._fault(attack, f"answered {answer.status} and changed {sorted(changed)}")
 
     def _taken(self, attack: Attack, answer: Answer, before: dict[str, list[Any]], last: int) -> None:
         """A turn that was acknowledged is stored once, as the next one, and has done nothing else."""
@@ -208,5 +210,5 @@ def _tells_of_danger(answer: Answer) -> bool:
     return False
 
 
-def _changed(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> str:
-    return ", ".join(name for name in after if after[name] != before.get(name))
+def _changed(before: dict[str, list[Any]], after: dict[str, list[Any]]) -> set[str]:
+    return set() if after == before else {name for name in after if after[name] != before.get(name)}
