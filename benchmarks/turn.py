@@ -118,7 +118,7 @@ async def plateau(folder: Path) -> Callable[[Any], Awaitable[Any]]:
     from plateau.server._settings import Settings
 
     gateway = Gateway(Settings(data=str(folder)))
-    gateway.load()
+    gateway.start(*gateway.load())
     numbers = iter(range(10**9))
 
     async def take(message: Any) -> Any:
