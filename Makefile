@@ -1,5 +1,6 @@
 # The two commands of the README are `make serve` and `make test`.
-.PHONY: help serve test setup lock check fuzz benchmark transcripts evaluate
+.PHONY: help serve test setup lock check fuzz benchmark reliability transcripts evaluate
+
 
 help:
 	@echo "make serve   set up, train and serve the bot with its page on http://127.0.0.1:8080"
@@ -8,6 +9,7 @@ help:
 	@echo "make check   only the quick checks: style, types, imports"
 	@echo "make lock    renew the lock files from pyproject.toml"
 	@echo "make benchmark    measure turns and the page, into docs/benchmarks.md and docs/web.md"
+	@echo "make reliability  load, kill and hurt real servers for an hour, into docs/reliability.md"
 	@echo "make evaluate     score the reading of labelled messages, into docs/evaluation.md"
 	@echo "make fuzz         10,000 hostile inputs at a real server, counted in docs/fuzz.json"
 	@echo "make transcripts  play four talks over HTTP, into docs/transcripts"
@@ -36,6 +38,9 @@ benchmark: setup
 fuzz:
 	@python3 scripts/setup.py --tests
 	@.venv/bin/python scripts/fuzz.py
+
+reliability: setup
+	@.venv/bin/python -m benchmarks.reliability --long
 
 transcripts: setup
 	@.venv/bin/python scripts/transcripts.py

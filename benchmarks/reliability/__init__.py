@@ -1,0 +1,1 @@
+"""Load, kill and fault runs over HTTP against real servers; `python -m benchmarks.reliability --help`."""
