@@ -73,6 +73,12 @@ def turns_of(tracker: DialogueStateTracker) -> int:
     return turns
 
 
+def slots_before(tracker: DialogueStateTracker) -> Mapping[str, Any] | None:
+    """Return the slots as they were when the turn began; None where the tracker does not tell."""
+    first = tracker.events[0] if tracker.events else None
+    return first.slots if isinstance(first, SlotsCarried) else None
+
+
 def carried(tracker: DialogueStateTracker) -> list[Event]:
     """Return the events that bring a new tracker to where this one waits for the next message."""
     changed = {name: slot.value for name, slot in tracker.slots.items() if slot.value != slot.initial_value}

@@ -20,7 +20,7 @@ from plateau.content import Catalog, Clinic, clinic
 from plateau.escalation import clinic_rules
 from plateau.protocol import QUESTIONS, answered_together, merge_flags, red_flags, screen
 from plateau.server._actions import Failures, failures
-from plateau.server._carried import new_session, turns_of
+from plateau.server._carried import new_session, slots_before, turns_of
 from plateau.server._channel import TurnChannel
 from plateau.server._incoming import BadRequest, Incoming
 from plateau.server._metrics import Metrics
@@ -483,10 +483,16 @@ def _forget(session: Session, conversation: str) -> list[str]:
 def project(session: Session, tracker: DialogueStateTracker) -> None:
     """Write what follows from a turn, in the transaction that saves it: consent, answers, plan."""
     slots = tracker.current_slot_values()
+    before = slots_before(tracker)
+    if before is not None and _projected(before) == _projected(slots):
+        # The turn changed nothing of it, and the turn before was saved with it.
+        return
     consent = slots.get("consent")
     repository = Repository(session)
     if consent == "yes":
-        repository.save_consent(tracker.sender_id, "given", clinic().consent_version)
+        if (before or {}).get("consent") != "yes":
+            # To the text of that moment; the clinic may have another one since.
+            repository.save_consent(tracker.sender_id, "given", clinic().consent_version)
         repository.save_reevaluation(
             tracker.sender_id,
             # As answered: "none" and what a later answer made void are settled when the record is read.
@@ -497,6 +503,11 @@ def project(session: Session, tracker: DialogueStateTracker) -> None:
             rules_version=str(clinic_rules().version),
             said=slots.get("said"),
         )
+
+
+def _projected(slots: Mapping[str, Any]) -> dict[str, Any]:
+    names = (*QUESTIONS, "red_flags", "previous", "stage", "assessment", "said")
+    return {name: value for name in names if (value := slots.get(name)) is not None}
 
 
 def _answers(slots: Mapping[str, Any]) -> dict[str, Any]:

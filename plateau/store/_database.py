@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 
 from ._audit import RESTORE, add_entry, write_entries
 from ._backup import checked_manifest, filled, installation_of, load, write
-from ._engines import POOL_SIZE, checked, engine_of, snapshot, translated
+from ._engines import POOL_SIZE, checked, engine_of, impatient, snapshot, translated
 from ._errors import StoreError
 from ._locks import AdvisoryLocks, FileLocks
 from ._models import Audit, Conversation, Erasure, Installation
@@ -207,8 +207,12 @@ class Database:
             )
 
     async def _in_thread(self, job: Callable[[], T]) -> T:
+        def soon() -> T:
+            with impatient():
+                return job()
+
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, copy_context().run, job)
+        return await loop.run_in_executor(self._threads, copy_context().run, soon)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

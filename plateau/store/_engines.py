@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+import psycopg2
+from psycopg2 import extensions
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError, StatementError
@@ -18,8 +22,41 @@ DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg2")
 POOL_SIZE = 5
 BUSY_SECONDS = 30
 CONNECT_SECONDS = 5
+# How long a turn waits for one answer of the server; a migration, a backup or the command line waits for ever.
+ANSWER_SECONDS = 15.0
 # serialization_failure and deadlock_detected: the other transaction won.
 LOST_RACES = ("40001", "40P01")
+
+# What psycopg2 calls the state of a connection that is not being made any more.
+OPEN = (extensions.STATUS_READY, extensions.STATUS_BEGIN, extensions.STATUS_PREPARED)
+
+_answer_within: ContextVar[float | None] = ContextVar("plateau_answer_within", default=None)
+
+
+@contextmanager
+def impatient(seconds: float | None = None) -> Iterator[None]:
+    """Within the block a PostgreSQL server that is silent for so long has failed, and its connection is closed.
+
+    Else a peer that has forgotten the connection, as a firewall or a pooler may, would hold this thread for ever.
+    """
+    token = _answer_within.set(ANSWER_SECONDS if seconds is None else seconds)
+    try:
+        yield
+    finally:
+        _answer_within.reset(token)
+
+
+def _wait(connection: Any) -> None:
+    """Wait for libpq as psycopg2's own wait does, with an end; what it raises closes the connection."""
+    while (state := connection.poll()) != extensions.POLL_OK:
+        seconds = _answer_within.get() if connection.status in OPEN else CONNECT_SECONDS
+        file = [connection.fileno()]
+        reads, writes = (file, []) if state == extensions.POLL_READ else ([], file)
+        if not any(select.select(reads, writes, [], seconds)):
+            raise psycopg2.OperationalError(f"no answer within {seconds} seconds")
+
+
+extensions.set_wait_callback(_wait)
 
 
 def checked(url: str) -> Any:

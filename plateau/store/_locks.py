@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from ._engines import impatient
 from ._errors import StoreError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05  # seconds between two tries
@@ -85,9 +86,10 @@ class AdvisoryLocks:
 
     def _try(self, number: int) -> bool:
         try:
-            if self._connection is None:
-                self._connection = self._engine.connect()
-            got = self._connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({number})").scalar_one()
+            with impatient():
+                if self._connection is None:
+                    self._connection = self._engine.connect()
+                got = self._connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({number})").scalar_one()
         except SQLAlchemyError as error:
             self._drop()
             raise StoreError(f"the lock of a conversation cannot be taken ({type(error).__name__})") from None
@@ -97,7 +99,8 @@ class AdvisoryLocks:
         if self._connection is None:
             return
         try:
-            self._connection.exec_driver_sql(f"SELECT pg_advisory_unlock({number})")
+            with impatient():
+                self._connection.exec_driver_sql(f"SELECT pg_advisory_unlock({number})")
         except SQLAlchemyError:
             self._drop()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 BITS = 18
+RECENT = 64  # messages
 # A cue is a fact that a rule has found, such as "the lexicon reads too_easy here"; n-grams weigh one in all.
 CUE_WEIGHT = 0.5
 STRENGTH = 10.0
@@ -68,6 +70,8 @@ class Learned:
     def __init__(self, rarity: NDArray[np.float32], heads: Mapping[str, Head]) -> None:
         self._rarity = rarity
         self._heads = dict(heads)
+        # The net and the reader weigh the same message, one right after the other.
+        self._features = lru_cache(maxsize=RECENT)(self._features_of)
 
     @classmethod
     def fit(cls, examples: Mapping[str, Sequence[Example]]) -> Learned:
@@ -84,6 +88,9 @@ class Learned:
 
     def features(self, plain: str) -> Features:
         """Return the n-grams of a message, to be judged by several heads."""
+        return self._features(plain)
+
+    def _features_of(self, plain: str) -> Features:
         matrix = self._grams([plain])
         return Features(matrix.indices, matrix.data.astype(np.float32))
 

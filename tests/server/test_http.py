@@ -6,8 +6,10 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from plateau.content import catalog
 from plateau.protocol import QUESTIONS
 from plateau.server._incoming import Incoming
 from plateau.server._limits import BODY_BYTES, Rate
-from plateau.server._sessions import Sessions
+from plateau.server._sessions import BadToken, Sessions
 from plateau.store import Conflict, Repository
 from plateau.store._models import Conversation, Event, Turn, metadata
 
@@ -737,3 +739,15 @@ def test_every_move_a_patient_can_tap_has_its_intent() -> None:
     assert set(INTENTS.values()) <= {next(iter(intent)) for intent in domain["intents"]}
     # These fill slots as an answer does.
     assert set(COMMANDS) - set(INTENTS) == {"skip", "dont_know", "confirm"}
+
+
+@pytest.mark.parametrize(("hours", "taken"), [(0, True), (11, True), (13, False), (-1, True), (-48, True)])
+def test_a_token_ends_by_its_age_and_a_clock_that_was_set_back_shuts_nobody_out(
+    monkeypatch: pytest.MonkeyPatch, hours: int, taken: bool
+) -> None:
+    sessions = Sessions(SECRET)
+    token = sessions.issue("web-x")
+    later = datetime.now(UTC) + timedelta(hours=hours)
+    monkeypatch.setattr("plateau.server._sessions.datetime", SimpleNamespace(now=lambda zone: later))
+    with nullcontext() if taken else pytest.raises(BadToken):
+        assert sessions.conversation(token) == "web-x"

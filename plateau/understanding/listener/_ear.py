@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,12 +57,7 @@ class Ear:
     @classmethod
     def load(cls, folder: Path = WEIGHTS) -> Ear | None:
         """Read the weights that `make setup` made; None where there are none, ValueError where they are broken."""
-        if not folder.is_dir():
-            return None
-        # Here, not at the top: the last resort must live without it.
-        from plateau.understanding._learned import Learned
-
-        return cls(Learned.load(folder))
+        return _loaded(folder)
 
     def weigh(
         self, text: str, words: Sequence[Word], heard: Sequence[Heard], cues: Mapping[str, float], asked: bool
@@ -119,6 +115,17 @@ class Ear:
                             weights[place] = weights.get(place, 0.0) + weight
         strongest = sorted(weights, key=lambda place: -weights[place])[:MOST_WORDS]
         return quote(text, words, strongest or range(len(words)))
+
+
+@cache
+def _loaded(folder: Path) -> Ear | None:
+    """One ear for the gateway's net and the dialogue's reader: they hear the same messages."""
+    if not folder.is_dir():
+        return None
+    # Here, not at the top: the last resort must live without it.
+    from plateau.understanding._learned import Learned
+
+    return Ear(Learned.load(folder))
 
 
 def _stretches(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
