@@ -297,7 +297,6 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def test_a_token_expires() -> None:
-    from plateau.server._sessions import BadToken
 
     token = Sessions(SECRET).issue("web-x")
     assert Sessions(SECRET).conversation(token) == "web-x"
