@@ -21,6 +21,8 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 
 from plateau.cli._scenario import answer_for
 
@@ -46,7 +48,7 @@ def free_port() -> int:
 class Worker:
     """One `plateau serve`, which can be killed and started again."""
 
-    def __init__(self, folder: Path, database: str | None) -> None:
+    def __init__(self, folder: Path, databases: dict[str, str]) -> None:
         self.port, self.log = free_port(), folder / f"worker-{uuid.uuid4().hex}.log"
         self._environment = {
             **os.environ,
@@ -57,7 +59,7 @@ class Worker:
             "PLATEAU_PROXIES": "127.0.0.1",
             "RASA_TELEMETRY_ENABLED": "false",
             "TF_CPP_MIN_LOG_LEVEL": "3",
-            **({"PLATEAU_DATABASE": database} if database else {}),
+            **databases,
         }
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -98,23 +100,43 @@ class Worker:
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Worker]]:
-    folder, schema = tmp_path_factory.mktemp("workers"), f"test_{uuid.uuid4().hex}"
-    url, server = None, None
-    if POSTGRES:
-        server = create_engine(POSTGRES, future=True)
-        with server.begin() as connection:
-            connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
-        url = f"{POSTGRES}{'&' if '?' in POSTGRES else '?'}options=-csearch_path%3D{schema}"
-    workers = [Worker(folder, url), Worker(folder, url)]
+def databases() -> Iterator[dict[str, str]]:
+    """The two that deploy/postgres/databases.sh makes, as settings; none without a PostgreSQL: SQLite then."""
+    if not POSTGRES:
+        yield {}
+        return
+    place = make_url(POSTGRES)
+    given = {
+        "PGHOST": place.query.get("host") or place.host or "",
+        "PGPORT": str(place.port or 5432),
+        "PGPASSWORD": place.password or "",
+        "POSTGRES_USER": place.username or "",
+        "POSTGRES_DB": place.database or "",
+    }
+    passwords = {"DATA_PASSWORD": "data's password", "KEYS_PASSWORD": 'keys" $password'}
+    subprocess.run([ROOT / "deploy" / "postgres" / "databases.sh"], env=os.environ | given | passwords, check=True)
+    names = {"PLATEAU_DATABASE": ("plateau_data", "DATA_PASSWORD"), "PLATEAU_KEYS": ("plateau_keys", "KEYS_PASSWORD")}
+    yield {
+        variable: place.set(username=name, password=passwords[word], database=name).render_as_string(False)
+        for variable, (name, word) in names.items()
+    }
+    server = create_engine(POSTGRES, future=True, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        for name, _ in names.values():
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+            connection.exec_driver_sql(f"DROP ROLE {name}")
+    server.dispose()
+
+
+@pytest.fixture(scope="module")
+def places(databases: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Worker]]:
+    """The two workers of this file; what starts, starts beside the other."""
+    folder = tmp_path_factory.mktemp("workers")
+    workers = [Worker(folder, databases), Worker(folder, databases)]
     yield workers
     for worker in workers:
         if worker.process is not None and worker.process.poll() is None:
             worker.stop(signal.SIGKILL)
-    if server is not None:
-        with server.begin() as connection:
-            connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
-        server.dispose()
 
 
 @pytest.fixture
@@ -226,38 +248,18 @@ class Talk:
         return True
 
 
-@pytest.mark.asyncio
-async def test_an_interview_alternates_between_workers_and_goes_on_when_one_is_killed(
-    workers: list[Worker], front: Front
-) -> None:
-    async with front.client() as client:
-        talk = Talk(client)
-        await talk.begin()
-        for _ in range(6):
-            assert await talk.go_on()
-        served_by = {line["worker"] for line in front.lines() if line["route"] == "/api/turn"}
-        assert served_by == {f"127.0.0.1:{worker.port}" for worker in workers}
-        assert workers[0].stop(signal.SIGKILL) == -signal.SIGKILL
-        for _ in range(MOST_SCREENS):
-            if not await talk.go_on():
-                break
-        assert talk.turn["screen"]["kind"] == "plan"
-        links = await client.post("/api/handout", headers={"Authorization": f"Bearer {talk.token}"})
-        assert links.status_code == 201
-        secrets = [value for value in links.json().values() if isinstance(value, str) and value.startswith("/plan/")]
-        assert secrets
-        assert (await client.get(secrets[0])).status_code == 200
-    # nginx has seen the links, and neither log has them.
-    written = (front.folder / "access.log").read_text() + (front.folder / "error.log").read_text()
-    written += "".join(worker.log.read_text() for worker in workers)
-    for secret in (talk.token, *(link.rsplit("/", 1)[1] for link in secrets)):
-        assert secret not in written
-    assert '"/plan/-"' in written
-    assert '"/plan/{link}"' in written
-    # One JSON object a line, from the first line on.
-    told = [json.loads(line) for line in workers[1].log.read_text().splitlines()]
-    assert {"time", "level", "logger", "event"} <= set.intersection(*(set(line) for line in told))
-    assert any("has signed" in line["event"] or "signed by" in line["event"] for line in told)
+def test_neither_user_of_the_two_databases_opens_the_other(databases: dict[str, str]) -> None:
+    if not databases:
+        pytest.skip("needs a PostgreSQL: scripts/with_postgres")
+    data, keys = (make_url(databases[name]) for name in ("PLATEAU_DATABASE", "PLATEAU_KEYS"))
+    for user, other in ((data, keys), (keys, data)):
+        with create_engine(user, future=True).connect() as connection:
+            mine = connection.exec_driver_sql(
+                "SELECT rolsuper OR rolcreatedb OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
+            )
+            assert mine.scalar_one() is False
+        with pytest.raises(OperationalError, match="permission denied for database"):
+            create_engine(user.set(database=other.database), future=True).connect()
 
 
 @pytest.mark.asyncio
@@ -294,6 +296,59 @@ async def test_one_address_at_its_limit_is_one_address_whatever_it_says_of_itsel
         assert (second[0], second[-1]) == (400, 429)
 
 
+@pytest.mark.parametrize("head", [b"GET / HTTP/1.1\r\nX: ", b"GET /", b""], ids=["a header", "a path", "a first line"])
+def test_a_head_without_end_is_cut_off(workers: list[Worker], head: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", workers[1].port), timeout=30) as connection:
+        connection.sendall(head)
+        taken = 0
+        try:
+            while taken < 50_000_000:
+                connection.sendall(b"a" * 65_536)
+                taken += 65_536
+            ended = b"unending"
+        except OSError:
+            ended = b""
+    assert ended == b""
+    assert taken < 20_000_000
+    assert httpx.get(f"{workers[1].address}/health").status_code == 200
+
+
+@pytest.mark.asyncio
+async def test_an_interview_alternates_between_workers_and_goes_on_when_one_is_killed(
+    workers: list[Worker], front: Front
+) -> None:
+    async with front.client() as client:
+        talk = Talk(client)
+        await talk.begin()
+        for _ in range(6):
+            assert await talk.go_on()
+        served_by = {line["worker"] for line in front.lines() if line["route"] == "/api/turn"}
+        assert served_by == {f"127.0.0.1:{worker.port}" for worker in workers}
+        assert workers[0].stop(signal.SIGKILL) == -signal.SIGKILL
+        # As systemd does it; it takes seconds, and the patient goes on meanwhile.
+        workers[0].start()
+        for _ in range(MOST_SCREENS):
+            if not await talk.go_on():
+                break
+        assert talk.turn["screen"]["kind"] == "plan"
+        links = await client.post("/api/handout", headers={"Authorization": f"Bearer {talk.token}"})
+        assert links.status_code == 201
+        secrets = [value for value in links.json().values() if isinstance(value, str) and value.startswith("/plan/")]
+        assert secrets
+        assert (await client.get(secrets[0])).status_code == 200
+    # nginx has seen the links, and neither log has them.
+    written = (front.folder / "access.log").read_text() + (front.folder / "error.log").read_text()
+    written += "".join(worker.log.read_text() for worker in workers)
+    for secret in (talk.token, *(link.rsplit("/", 1)[1] for link in secrets)):
+        assert secret not in written
+    assert '"/plan/-"' in written
+    assert '"/plan/{link}"' in written
+    # One JSON object a line, from the first line on.
+    told = [json.loads(line) for line in workers[1].log.read_text().splitlines()]
+    assert {"time", "level", "logger", "event"} <= set.intersection(*(set(line) for line in told))
+    assert any("has signed" in line["event"] or "signed by" in line["event"] for line in told)
+
+
 @pytest.mark.asyncio
 async def test_a_worker_that_is_told_to_stop_finishes_drains_and_ends_well(workers: list[Worker]) -> None:
     stopping, other = workers
@@ -328,20 +383,3 @@ async def test_a_worker_that_is_told_to_stop_finishes_drains_and_ends_well(worke
             assert (again.status_code, again.json()) == (200, resumed.json())
             assert again.json()["number"] == 2
     assert "could not stop in time" not in stopping.log.read_text()
-
-
-@pytest.mark.parametrize("head", [b"GET / HTTP/1.1\r\nX: ", b"GET /", b""], ids=["a header", "a path", "a first line"])
-def test_a_head_without_end_is_cut_off(workers: list[Worker], head: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", workers[1].port), timeout=30) as connection:
-        connection.sendall(head)
-        taken = 0
-        try:
-            while taken < 50_000_000:
-                connection.sendall(b"a" * 65_536)
-                taken += 65_536
-            ended = b"unending"
-        except OSError:
-            ended = b""
-    assert ended == b""
-    assert taken < 20_000_000
-    assert httpx.get(f"{workers[1].address}/health").status_code == 200

@@ -29,6 +29,8 @@ NOT_IN_GIT = {
     "../shared/eval",
     "web/dist/manifest.json",
     "models/plateau.tar.gz",
+    "var/model.key",
+    "var/model.pub",
     "my_case.yml",
     "my_rules.yml",
     "sign-off.yml",
