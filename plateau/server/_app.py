@@ -555,7 +555,7 @@ async def _no_plan(request: Request, error: Exception) -> Response:
 
 
 async def _too_many(request: Request, error: Exception) -> Response:
-    return HTMLResponse(notice_html("busy", clinic_words(), STYLE_PATH), 429)
+    return HTMLResponse(notice_html("busy", clinic_words(), STYLE_PATH), 429, {"Retry-After": str(RETRY_SECONDS)})
 
 
 async def _not_saved(request: Request, error: Exception) -> Response:

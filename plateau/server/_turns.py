@@ -79,6 +79,10 @@ class Stale(Exception):
         self.turn = turn
 
 
+class Unanswerable(Exception):
+    """A message left in the inbox was tried too often."""
+
+
 class Turns:
     """Takes the messages of all conversations of this worker."""
 
@@ -202,12 +206,12 @@ class Turns:
             message = Incoming.from_dict(one.message)
             try:
                 if one.attempts >= ATTEMPTS:
-                    raise BadRequest("unanswerable", f"{ATTEMPTS} attempts at an answer failed")
+                    raise Unanswerable
                 await self._database.run(_keep(conversation, one))
                 await asyncio.wait_for(self._answer(conversation, message, self._heard(message)), TURN_SECONDS)
                 answered += 1
                 self._metrics.recovered.inc()
-            except (BadRequest, BadToken, Stale) as error:
+            except (Unanswerable, BadRequest, BadToken, Stale) as error:
                 logger.error("a message left in the inbox was given up: %s", type(error).__name__)
                 await self._database.run(_drop(conversation, message.id))
             except (StoreError, TimeoutError) as error:

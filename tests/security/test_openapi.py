@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,18 @@ from interview import finish
 from jsonschema import Draft202012Validator, FormatChecker, RefResolver
 from starlette.routing import Mount, Route
 
+from plateau.server._limits import Crowd, Rate
+
 New = Callable[..., Awaitable[Any]]
 Served = tuple[httpx.AsyncClient, Any]
 in_one_loop = pytest.mark.asyncio(loop_scope="session")
 
 ROOT = Path(__file__).resolve().parents[2]
 DESCRIPTION: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yml").read_text("utf-8"))
+TOKEN = "for-this-test-only"
 METHODS = ("get", "put", "post", "delete", "patch", "options", "head", "trace")
 # Where the code names an error: its own exception, or the answer itself.
-CODES = re.compile(r'(?:BadRequest\(\s*|_error\(\s*\d{3},\s*)"([a-z_]+)"')
+CODES = re.compile(r'(?:BadRequest\(\s*|_(?:error|later)\(\s*\d{3},\s*)"([a-z_]+)"')
 
 
 def plain(path: str) -> str:
@@ -68,7 +72,10 @@ def problems(response: httpx.Response) -> list[str]:
     where = f"{response.request.method} {template} {response.status_code}"
     if str(response.status_code) not in operation["responses"]:
         return [f"{where}: this status is not described"]
-    content = resolved(operation["responses"][str(response.status_code)]).get("content", {})
+    told = resolved(operation["responses"][str(response.status_code)])
+    if missing := [name for name, one in told.get("headers", {}).items() if name not in response.headers]:
+        return [f"{where}: the header {missing[0]} is missing"]
+    content = told.get("content", {})
     kind = response.headers.get("content-type", "").partition(";")[0]
     if kind not in content:
         return [f"{where}: {kind} is not among {sorted(content)}"] if content or response.content else []
@@ -134,6 +141,12 @@ def test_the_codes_described_are_those_of_the_code() -> None:
     assert refused["description"].partition("Codes: ")[2].split(", ") == enum["enum"]
 
 
+def test_the_reasons_described_are_those_of_the_code() -> None:
+    from plateau.server._ready import REASONS
+
+    assert DESCRIPTION["components"]["schemas"]["Ready"]["properties"]["because"]["enum"] == list(REASONS)
+
+
 def test_the_moves_described_are_those_of_the_envelope() -> None:
     from plateau.channels import COMMANDS
 
@@ -146,7 +159,11 @@ def test_the_moves_described_are_those_of_the_envelope() -> None:
 
 
 @in_one_loop
-async def test_a_whole_interview_is_answered_as_described(patient: New, watched: list[str]) -> None:
+async def test_a_whole_interview_is_answered_as_described(
+    patient: New, watched: list[str], served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = served[1].state.gateway
+    monkeypatch.setattr(gateway, "settings", replace(gateway.settings, metrics_token=TOKEN))
     someone = await patient("start")
     await finish(someone, progress="same", pain_now=6)
     assert someone.turn["screen"]["kind"] == "plan"
@@ -155,6 +172,7 @@ async def test_a_whole_interview_is_answered_as_described(patient: New, watched:
         assert (await someone.call("GET", made[name], headers={})).status_code == 200
     for path in ("/api/resume", "/api/pictures", "/api/figure", "/api/words", "/health", "/ready", "/", "/demo"):
         assert (await someone.call("GET", path)).status_code == 200
+    assert (await someone.call("GET", "/metrics", headers={"Authorization": f"Bearer {TOKEN}"})).status_code == 200
     for path in ("/report.css", "/page.css", "/favicon.ico", "/icons/plateau.svg", "/component/plateau-chat.js"):
         assert (await someone.call("GET", path)).status_code == 200
     for move in ("why", "human", "stop", "resume", "restart", "resume"):
@@ -181,10 +199,41 @@ async def test_what_goes_wrong_is_answered_as_described(patient: New, watched: l
         (await someone.call("GET", "/plan/nothing")).status_code,
         (await someone.call("GET", "/summary/nothing/fhir")).status_code,
         (await someone.call("GET", "/component/nothing.js")).status_code,
+        (await someone.call("GET", "/metrics")).status_code,
     ]
-    assert seen == [400, 413, 409, 503, 401, 404, 403, 404, 404, 404, 404, 404]
+    assert seen == [400, 413, 409, 503, 401, 404, 403, 404, 404, 404, 404, 404, 404]
     await someone.send(text="I have crushing chest pain and I cannot breathe")
     assert someone.turn["screen"]["kind"] == "emergency"
+    assert watched == []
+
+
+@in_one_loop
+async def test_who_is_turned_away_is_told_as_described(
+    patient: New, watched: list[str], served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    someone, gateway = await patient("start"), served[1].state.gateway
+    gateway.readiness.drain()
+    assert (await someone.call("GET", "/ready")).json() == {"ready": False, "because": "draining"}
+    monkeypatch.setattr(gateway.readiness, "_draining", False)
+    monkeypatch.setattr(gateway, "crowd", Crowd(0))
+    assert [
+        (response.status_code, response.json()["error"]["code"])
+        for response in (
+            await someone.call("POST", "/api/session"),
+            await someone.post({"text": "hello"}),
+            await someone.post({"text": "I have crushing chest pain"}),
+        )
+    ] == [(503, "busy"), (503, "busy"), (503, "not_saved")]
+    nothing = Rate(0, burst=0)
+    for name in ("session_rate", "turn_rate", "page_rate"):
+        monkeypatch.setattr(gateway, name, nothing)
+    seen = [
+        (await someone.call("POST", "/api/session")).status_code,
+        (await someone.post({"text": "hello"})).status_code,
+        (await someone.call("POST", "/api/handout")).status_code,
+        (await someone.call("GET", "/plan/nothing")).status_code,
+    ]
+    assert seen == [429] * 4
     assert watched == []
 
 
@@ -195,6 +244,8 @@ async def test_a_response_that_is_not_as_described_is_noticed(served: Served) ->
     wrong = [
         httpx.Response(200, json={"ready": "yes"}, request=request),
         httpx.Response(204, request=request),
+        httpx.Response(503, json={"ready": False}, request=request),
+        httpx.Response(503, json={"error": {"code": "unavailable", "message": "No."}}, request=turn),
         httpx.Response(200, text="ready", request=request),
         httpx.Response(200, json={"id": "a", "number": 1, "saved": True, "stage": "x", "messages": []}, request=turn),
         httpx.Response(401, json={"error": {"code": "other", "message": "No."}}, request=turn),
