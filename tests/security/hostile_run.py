@@ -22,12 +22,11 @@ TURNS = 20
 EVERY = 50
 CANARY = "zebrafinch"
 ASKS_FOR_CONSENT = ("opening", "declined", "restarting")
-# What was not saved waits there to be tried again.
+# What is refused leaves every table as it was, but for danger that was heard: told whom to call, the patient need not
+# send it again, so the message stays here to be on record once that is possible.
 WAITING = {"inbox"}
 # What a server that is well never says.
 FAULTY = ("Traceback", "unexpected:", "not saved", "the database failed", "Exception in ASGI")
-# Said of a caller who hung up in the middle of a request.
-HUNG_UP = "unexpected: ClientDisconnect"
 
 
 @dataclass
@@ -78,7 +77,7 @@ class Run:
             self._one(attack)
             if number % EVERY == 0 or number == count:
                 self._all_well(attack.family)
-        log = self.server.log().replace(HUNG_UP, "")
+        log = self.server.log()
         self.result.faults += [f"the log says {word!r}" for word in (*FAULTY, CANARY) if word in log]
         return self.result
 
@@ -104,15 +103,14 @@ class Run:
             self._taken(attack, answer, rows, last)
         elif answer.status == 201:
             self._fault(attack, "opened a conversation, or made a link")
-        elif changed := _changed(rows, self.rows.all()) - (WAITING if answer.status == 503 else set()):
+        elif changed := _changed(rows, self.rows.all()) - (WAITING if _tells_of_danger(answer) else set()):
             self._fault(attack, f"answered {answer.status} and changed {sorted(changed)}")
 
     def _taken(self, attack: Attack, answer: Answer, before: dict[str, list[Any]], last: int) -> None:
         """A turn that was acknowledged is stored once, as the next one, and has done nothing else."""
         turn = answer.json()
-        # What was said before consent was declined is dropped, and the count begins anew.
-        numbers = (last + 1, 1) if self.attacker.turn["stage"] in ASKS_FOR_CONSENT else (last + 1,)
-        if (turn["id"], turn["saved"]) != (attack.turn, True) or turn["number"] not in numbers:
+        # Never less, also where what was said is dropped because consent was declined.
+        if (turn["id"], turn["saved"], turn["number"]) != (attack.turn, True, last + 1):
             self._fault(attack, f"acknowledged as {turn['id']!r}, number {turn['number']}, after {last}")
         if self.attacker.latest() != turn:
             self._fault(attack, "the turn acknowledged is not the latest one stored")
@@ -206,7 +204,9 @@ def _tells_of_danger(answer: Answer) -> bool:
     """Danger in what cannot be taken is answered with the number to call, as a turn that was not saved."""
     with suppress(ValueError, KeyError, TypeError):
         told = answer.json()
-        return told["error"]["code"] == "not_saved" and told["turn"]["messages"][0]["kind"] in ("emergency", "urgent")
+        first, *more = told["turn"]["messages"]
+        # The last of them says only that nothing was saved, which a server that is well never says alone.
+        return told["error"]["code"] == "not_saved" and first["kind"] == "emergency" and bool(more)
     return False
 
 

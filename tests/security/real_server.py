@@ -24,13 +24,14 @@ ANSWER_SECONDS = 10.0
 # As `plateau serve` does it, with settings that have no environment variable.
 SERVE = """
 import json, os, sys
+port, settings = json.loads(sys.argv[1])
+from plateau.server._logging import quiet
+quiet(settings.get("log", "text"), requests=True)
 exec(os.environ.get("TEST_PRELUDE", ""))
-import uvicorn
+from plateau.cli._server import server
 from plateau.server import create_app
 from plateau.server._settings import Settings
-port, settings = json.loads(sys.argv[1])
-uvicorn.run(create_app(Settings(**settings)), host="127.0.0.1", port=port, ws="none", log_level="warning",
-            access_log=False, server_header=False)
+server(create_app(Settings(**settings)), "127.0.0.1", port, (), 0).run()
 """
 UNLIMITED = {"turns_per_minute": 1_000_000, "sessions_per_minute": 1_000_000}
 
@@ -53,7 +54,7 @@ class Hang(AssertionError):
 
 
 class RealServer:
-    """`python -m uvicorn`, as it were, in the folder `data`; stopped when the block ends."""
+    """`plateau serve`, as it were, in the folder `data`; stopped when the block ends."""
 
     def __init__(self, data: Path, environment: Mapping[str, str] | None = None, **settings: Any) -> None:
         self.data = data

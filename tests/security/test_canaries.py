@@ -1,7 +1,7 @@
 """Nothing that a patient says, sends or is known by comes out in a log, a metric, an error, a process list or a file.
 
 The patient below says canary words in every field, on paths that work and on paths that fail; then every place is
-searched where they must not be. The database itself holds what patients say: its encryption has tests of its own.
+searched where they must not be, the files of the databases too: what patients say is sealed in them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,6 +34,9 @@ def run(self, dispatcher, tracker, domain):
     raise ValueError(f"cannot explain {tracker.latest_message} of {tracker.slots}")
 dialogue.ExplainWhy.run = run
 """
+TOKEN = "for-these-tests-only"
+# A client makes its messages' ids, and they are kept as they are: nothing that a patient says.
+IN_THE_DATABASE = (NARWHAL,)
 # A gateway that logs what it gets: what the search below has to find.
 LEAKS = """
 import logging
@@ -88,20 +90,34 @@ def found(server: RealServer) -> list[str]:
     process = Path("/proc") / str(server.process.pid)
     places = {"the log": server.log().encode()}
     places |= {f"/proc {name}": (process / name).read_bytes() for name in ("cmdline", "environ", "comm")}
+    metrics = server.call("GET", "/metrics", token=TOKEN)
+    assert metrics.status == 200
+    places |= {"GET /metrics": metrics.body}
     calls = "GET /metrics, GET /health, GET /ready, GET /api/words, GET /api/resume, POST /api/turn, POST /api/session"
     stranger = [(call.split()[0], call.split()[1]) for call in f"{calls}, GET /plan/x, GET /nothing".split(",")]
-    places |= {f"{method} {path}": server.call(method, path).body for method, path in stranger}
+    places |= {f"{method} {path} of a stranger": server.call(method, path).body for method, path in stranger}
     for file in server.data.rglob("*"):
-        if file.is_file() and not file.name.startswith("plateau.db"):
+        if file.is_file():
             places[file.name] = file.name.encode() + file.read_bytes()
-    return [f"{word} in {place}" for place, content in places.items() for word in WORDS if word.encode() in content]
+    return [
+        f"{word} in {place}"
+        for place, content in places.items()
+        for word in WORDS
+        if word.encode() in content and not (word in IN_THE_DATABASE and place.startswith("plateau.db"))
+    ]
 
 
-@contextmanager
-def serving(data: Path, **more: str) -> Iterator[RealServer]:
-    with RealServer(data, {"TEST_PRELUDE": more.get("prelude", "")}, **UNLIMITED) as server:
-        server.until("/ready")
-        yield server
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory, unsealed: RealServer) -> Iterator[dict[str, RealServer]]:
+    """One that works until it is made to fail, one without its model, one that leaks; they start beside each other."""
+    new = tmp_path_factory.mktemp
+    common = {"metrics_token": TOKEN, **UNLIMITED}
+    with (
+        RealServer(new("data"), {"TEST_PRELUDE": RAISES}, log="json", **common) as real,
+        # What leaks here needs no model.
+        RealServer(new("data"), {"TEST_PRELUDE": LEAKS}, model=str(new("model") / "none.tar.gz"), **common) as leaking,
+    ):
+        yield {"real": real, "without its model": unsealed, "leaking": leaking}
 
 
 def all_well(server: RealServer, talk: Talk) -> None:
@@ -111,6 +127,11 @@ def all_well(server: RealServer, talk: Talk) -> None:
         assert server.call("GET", pages[name]).status == 200
 
 
+def action_raises(server: RealServer, talk: Talk) -> None:
+    failed = server.call("POST", "/api/turn", {"id": "why", "command": {"name": "why"}}, token=talk.token)
+    assert failed.status == 503, "the action was to fail"
+
+
 def without_tables(server: RealServer, talk: Talk) -> None:
     """Every statement fails from here on, and a database's errors quote the values of the statement."""
     with sqlite3.connect(server.data / "plateau.db") as connection:
@@ -118,40 +139,46 @@ def without_tables(server: RealServer, talk: Talk) -> None:
             connection.execute(f"ALTER TABLE {table} RENAME TO {table}_gone")
 
 
-FAULTS: list[tuple[str, str, Callable[[RealServer, Talk], None]]] = [
-    ("all well", "", all_well),
-    ("an action raises", RAISES, lambda server, talk: None),
-    ("the database fails", "", without_tables),
+# One after the other at the same server, the last of which it does not survive whole.
+STEPS: list[tuple[str, int, Callable[[RealServer, Talk], None]]] = [
+    ("all well", 0, all_well),
+    ("an action raises", 4, action_raises),
+    ("the database fails", 4, without_tables),
 ]
 
 
-@pytest.mark.parametrize(("prelude", "prepare"), [pytest.param(*row[1:], id=row[0]) for row in FAULTS])
-def test_no_canary_comes_out(tmp_path: Path, prelude: str, prepare: Callable[[RealServer, Talk], None]) -> None:
-    with serving(tmp_path / "data", prelude=prelude) as server:
-        talk = Talk(server)
-        talk.walk(4)
-        prepare(server, talk)
-        if prelude:
-            failed = server.call("POST", "/api/turn", {"id": "why", "command": {"name": "why"}}, token=talk.token)
-            assert failed.status == 503, "the action was to fail"
-        pry(server, talk)
-        assert found(server) == []
-        assert server.alive()
+@pytest.mark.parametrize(("screens", "prepare"), [pytest.param(*row[1:], id=row[0]) for row in STEPS])
+def test_no_canary_comes_out(
+    servers: dict[str, RealServer], screens: int, prepare: Callable[[RealServer, Talk], None]
+) -> None:
+    server = servers["real"]
+    server.until("/ready")
+    talk = Talk(server)
+    talk.walk(screens)
+    prepare(server, talk)
+    pry(server, talk)
+    assert found(server) == []
+    assert server.alive()
+    lines = [json.loads(line) for line in server.log().splitlines()]
+    assert [line for line in lines if line.get("route") == "/api/turn"]
 
 
-def test_no_canary_comes_out_without_a_model(tmp_path: Path) -> None:
-    with RealServer(tmp_path / "data", model=str(tmp_path / "none.tar.gz"), **UNLIMITED) as server:
-        server.until_log("there is no trained model")
-        for body in ({"id": NARWHAL, "text": DANGER}, {"id": NARWHAL, "text": QUOKKA}, FINCH.encode()):
-            assert server.call("POST", "/api/turn", body, token=PANGOLIN).status == 401
-        server.call("POST", "/api/session", {"code": OKAPI})
-        assert found(server) == []
+def test_no_canary_comes_out_without_the_model(servers: dict[str, RealServer]) -> None:
+    server = servers["without its model"]
+    server.until_log("is not what was signed")
+    for body in ({"id": NARWHAL, "text": DANGER}, {"id": NARWHAL, "text": QUOKKA}, FINCH.encode()):
+        assert server.call("POST", "/api/turn", body, token=PANGOLIN).status == 401
+    server.call("POST", "/api/session", {"code": OKAPI})
+    assert found(server) == []
 
 
-def test_a_server_that_did_log_what_patients_say_would_be_found_out(tmp_path: Path) -> None:
-    with serving(tmp_path / "data", prelude=LEAKS) as server:
-        pry(server, Talk(server))
-        (server.data / f"{OKAPI}.tmp").write_text("kept")
-        leaks = found(server)
+def test_a_server_that_did_log_what_patients_say_would_be_found_out(servers: dict[str, RealServer]) -> None:
+    server = servers["leaking"]
+    server.until_log("there is no trained model")
+    assert server.call("POST", "/api/turn", {"id": NARWHAL, "text": DANGER}, token=PANGOLIN).status == 401
+    (server.data / f"{OKAPI}.tmp").write_text("kept")
+    (server.data / "plateau.db-copy").write_text(f"{FINCH} {NARWHAL}")
+    leaks = found(server)
     assert f"{FINCH} in the log" in leaks
     assert f"{OKAPI} in {OKAPI}.tmp" in leaks
+    assert f"{FINCH} in plateau.db-copy" in leaks

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from real_server import ROOT, RealServer
+from real_server import RealServer
 
 from plateau import sealing
 from plateau.cli import main
@@ -124,21 +123,12 @@ def test_a_public_key_that_is_none_is_named(key: str, monkeypatch: pytest.Monkey
 # ---------------------------------------------------------------- the server
 
 
-def test_a_server_whose_model_was_changed_stays_up_and_answers_danger_and_nothing_else(tmp_path: Path) -> None:
-    model = tmp_path / "plateau.tar.gz"
-    shutil.copy(ROOT / sealing.MODEL, model)
-    shutil.copy(sealing.seal_file(ROOT / sealing.MODEL), sealing.seal_file(model))
-    with model.open("r+b") as content:
-        content.seek(1000)
-        byte = content.read(1)
-        content.seek(1000)
-        content.write(bytes([byte[0] ^ 1]))
-    with RealServer(tmp_path / "data", model=str(model)) as server:
-        server.until("/health")
-        server.until_log("is not what was signed (model)")
-        assert server.call("GET", "/ready").status == 503
-        begun = server.call("POST", "/api/session")
-        assert (begun.status, begun.json()["error"]["code"]) == (503, "not_saved")
-        told = server.call("POST", "/api/turn", EMERGENCY, token="of a day before")
-        assert told.status == 401 and "911" in told.json()["turn"]["messages"][0]["text"]
-        assert server.alive()
+def test_a_server_whose_model_was_changed_stays_up_and_answers_danger_and_nothing_else(unsealed: RealServer) -> None:
+    unsealed.until("/health")
+    unsealed.until_log("is not what was signed (model)")
+    assert unsealed.call("GET", "/ready").status == 503
+    begun = unsealed.call("POST", "/api/session")
+    assert (begun.status, begun.json()["error"]["code"]) == (503, "not_saved")
+    told = unsealed.call("POST", "/api/turn", EMERGENCY, token="of a day before")
+    assert told.status == 401 and "911" in told.json()["turn"]["messages"][0]["text"]
+    assert unsealed.alive()
