@@ -16,6 +16,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from plateau.server._limits import BODY_SECONDS
+
 logger = logging.getLogger(__name__)
 
 # Seconds. A turn is given up after 20; the reply needs a little to go out.
@@ -25,8 +27,10 @@ FINISH_SECONDS = 25
 CUT_SECONDS = 10
 # Longer than a proxy keeps an idle connection (nginx: 60), so that it is never the server that closes first.
 IDLE_SECONDS = 75
-# For the first request of a connection; a proxy sends it at once.
+# For the head of a request; a proxy sends it at once.
 HEAD_SECONDS = 15
+# For its body: somewhat longer than the gateway waits for one, so that it can say so first.
+BODY_CUT_SECONDS = BODY_SECONDS + 3
 HEAD_BYTES = 32 * 1024
 BACKLOG = 1024
 FILES = 16_384
@@ -35,7 +39,7 @@ SPARE_FILES = 128
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 that bounds the size of a request's head and the time until it is there, which httptools does not."""
+    """HTTP/1.1 that bounds what httptools does not: a head's size, and the time until head and body are there."""
 
     _head = 0
     _in_head = True
@@ -43,7 +47,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._timer = self.loop.call_later(HEAD_SECONDS, transport.close)
+        self._within(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._in_time()
@@ -60,16 +64,24 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._in_head = True
+        self._within(HEAD_SECONDS)
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._in_head, self._head = False, 0
-        self._in_time()
+        # Also where nobody reads the body: what is never ended would hold the connection for ever.
+        self._within(BODY_CUT_SECONDS)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._in_head = True
+        self._in_time()
         super().on_message_complete()
+
+    def _within(self, seconds: float) -> None:
+        """Close the connection unless what is awaited is there by then."""
+        self._in_time()
+        self._timer = self.loop.call_later(seconds, self.transport.close)
 
     def _in_time(self) -> None:
         if self._timer is not None:
