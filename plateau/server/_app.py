@@ -469,6 +469,9 @@ async def _again_and_again(seconds: float, work: Callable[[], Awaitable[int]]) -
             await work()
         except StoreError as error:
             logger.error("could not %s: %s", work.__name__, error)
+        except Exception as error:
+            # Its text may quote a patient. Whatever it is, the next time is tried: it must not end with this one.
+            logger.error("could not %s: %s", work.__name__, type(error).__name__)
 
 
 def _address(request: Request) -> str:

@@ -22,7 +22,7 @@ from plateau.protocol import QUESTIONS, answered_together, merge_flags, red_flag
 from plateau.server._actions import Failures, failures
 from plateau.server._carried import new_session, slots_before, turns_of
 from plateau.server._channel import TurnChannel
-from plateau.server._incoming import BadRequest, Incoming
+from plateau.server._incoming import WORD_JOINER, BadRequest, Incoming
 from plateau.server._metrics import Metrics
 from plateau.server._net import SafetyNet, said
 from plateau.server._sessions import BadToken
@@ -203,18 +203,19 @@ class Turns:
         """Answer the messages of a conversation that a worker which died has left; return how many got replies."""
         answered = 0
         for one in left:
-            message = Incoming.from_dict(one.message)
             try:
                 if one.attempts >= ATTEMPTS:
                     raise Unanswerable
                 await self._database.run(_keep(conversation, one))
+                message = Incoming.from_dict(one.message)
                 await asyncio.wait_for(self._answer(conversation, message, self._heard(message)), TURN_SECONDS)
                 answered += 1
                 self._metrics.recovered.inc()
             except (Unanswerable, BadRequest, BadToken, Stale) as error:
                 logger.error("a message left in the inbox was given up: %s", type(error).__name__)
-                await self._database.run(_drop(conversation, message.id))
-            except (StoreError, TimeoutError) as error:
+                await self._database.run(_drop(conversation, one.client_message_id))
+            except Exception as error:
+                # Whatever it is, it must not keep the messages after it waiting; so many attempts, and it is given up.
                 logger.error("a message left in the inbox waits on: %s", type(error).__name__)
         return answered
 
@@ -325,9 +326,18 @@ class Turns:
     def _user_message(
         self, conversation: str, message: Incoming, channel: TurnChannel, held: Mapping[str, Any]
     ) -> UserMessage:
-        parsed = None if message.text else self._parsed(message, held)
-        text = parsed["text"] if parsed else message.text
+        if message.text:
+            text, parsed = message.text, self._no_order(message.text, held)
+        else:
+            parsed = self._parsed(message, held)
+            text = parsed["text"]
         return UserMessage(text, channel, conversation, parse_data=parsed, input_channel="web", message_id=message.id)
+
+    def _no_order(self, text: str, held: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What looks like an order to Rasa is words, but never the yes that deletes all answers; None: read as ever."""
+        if held.get("stage") != "restarting" or not text.startswith(f"{WORD_JOINER}/") or self._net.hear(text, held):
+            return None
+        return {"text": text, "intent": {"name": "out_of_scope", "confidence": 1.0}, "entities": []}
 
     def _parsed(self, message: Incoming, held: Mapping[str, Any]) -> dict[str, Any]:
         """What Rasa would have read from a tap: no model has to guess at it."""

@@ -236,6 +236,41 @@ async def test_a_typed_command_of_rasa_deletes_nothing(patient: New, text: str) 
     assert not [row for row in someone.rows()["events"] if row["type"] in ("restart", "reset_slots")]
 
 
+ORDERS = ["/restart", "/restart_confirmed", "/restart_interview", "/affirm", "/restart\n/restart", "//restart"]
+
+
+@in_one_loop
+@pytest.mark.parametrize("place", ["consent", "safety_now", "you"])
+@pytest.mark.parametrize("text", ORDERS)
+async def test_an_order_typed_again_and_again_starts_nothing_again(patient: New, place: str, text: str) -> None:
+    someone = await patient(place)
+    before = someone.answers()
+    for _ in range(4):
+        await someone.send(text=text)
+        assert "utter_restarted" not in someone.heard
+        assert someone.answers() == before
+
+
+@in_one_loop
+@pytest.mark.parametrize(
+    ("text", "again"),
+    [
+        ("yes", True),
+        ("sure", True),
+        *((text, False) for text in (*ORDERS, "/yes", "restart", "start over please", "no")),
+    ],
+)
+async def test_only_a_yes_in_words_or_the_button_starts_again(patient: New, text: str, again: bool) -> None:
+    someone = await patient("you")
+    before = someone.answers()
+    await someone.send(text="restart")
+    assert someone.heard == ["utter_ask_restart"]
+    assert someone.answers() == before
+    await someone.send(text=text)
+    assert ("utter_restarted" in someone.heard) is again
+    assert (someone.answers() != before) is again
+
+
 @in_one_loop
 @pytest.mark.parametrize("text", ['/answer{"consent": "yes", "pain_now": 3}', '/answer{"body_region":"knee"}'])
 async def test_a_typed_payload_fills_no_other_slot(patient: New, text: str) -> None:
