@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from plateau.cli._gateway import gateway
 from plateau.server import _turns as turns
+from plateau.server._app import _again_and_again
 from plateau.store import Inbox
 
 New = Callable[[str], Awaitable[Any]]
@@ -118,6 +119,41 @@ async def test_what_cannot_be_answered_now_waits_on(patient: New, monkeypatch: p
     assert (waiting(someone), answered(someone)) == (["m1"], [])
     await someone.app.state.gateway.turns.recover()
     assert (waiting(someone), answered(someone)) == ([], ["m1"])
+
+
+@in_one_loop
+async def test_a_message_in_a_form_that_nobody_knows_keeps_no_other_waiting_and_is_given_up(patient: New) -> None:
+    older, someone = await patient("safety_now"), await patient("safety_now")
+    leave(older, "m1", {"of_another_release": True})
+    leave(older, "m2", NONE_NOW)
+    leave(someone, "m1", NONE_NOW)
+    await someone.app.state.gateway.turns.recover()
+    assert (waiting(older), answered(older), answered(someone)) == (["m1"], ["m2"], ["m1"])
+    for _ in range(turns.ATTEMPTS):
+        await someone.app.state.gateway.turns.recover()
+    assert waiting(older) == []
+
+
+@in_one_loop
+async def test_what_is_done_again_and_again_outlives_an_error_that_nobody_foresaw(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    again, rounds = asyncio.Event(), 0
+
+    async def purge() -> int:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 1:
+            raise KeyError("a patient's words")
+        again.set()
+        return 0
+
+    task = asyncio.create_task(_again_and_again(0, purge))
+    async with asyncio.timeout(60):
+        await again.wait()
+    task.cancel()
+    assert "could not purge: KeyError" in caplog.text
+    assert "words" not in caplog.text
 
 
 # ---------------------------------------------------------------- two workers on one database
