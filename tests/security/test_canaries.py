@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from hostile_run import Talk
-from real_server import UNLIMITED, RealServer, request
+from real_server import RealServer, request
 
 WORDS = (
     "zebrafinch",
@@ -27,26 +27,11 @@ WORDS = (
 )
 FINCH, QUOKKA, NARWHAL, OKAPI, AXOLOTL, PANGOLIN, TAPIR, DUGONG = WORDS
 DANGER = f"I have crushing chest pain and I cannot breathe, {FINCH}"
-# An action that fails with the patient's own words in its error, as a careless one would.
-RAISES = """
-import actions.dialogue as dialogue
-def run(self, dispatcher, tracker, domain):
-    raise ValueError(f"cannot explain {tracker.latest_message} of {tracker.slots}")
-dialogue.ExplainWhy.run = run
-"""
 TOKEN = "for-these-tests-only"
 # A client makes its messages' ids, and they are kept as they are: nothing that a patient says.
 IN_THE_DATABASE = (NARWHAL,)
-# A gateway that logs what it gets: what the search below has to find.
-LEAKS = """
-import logging
-import plateau.server._incoming as incoming
-plain = incoming.clean
-def clean(text):
-    logging.getLogger("plateau").warning("got %s", text)
-    return plain(text)
-incoming.clean = clean
-"""
+# What the careless server logs on purpose.
+LEAK = "ibisleak"
 
 
 def pry(server: RealServer, talk: Talk) -> None:
@@ -84,7 +69,7 @@ def pry(server: RealServer, talk: Talk) -> None:
     server.send(f"GET /{AXOLOTL} HTTP/1.1\r\n{TAPIR}\r\n\r\n".encode())
 
 
-def found(server: RealServer) -> list[str]:
+def found(server: RealServer, words: Sequence[str] = WORDS) -> list[str]:
     """Every place in which a canary word is that must not be in it."""
     assert server.process is not None
     process = Path("/proc") / str(server.process.pid)
@@ -96,28 +81,15 @@ def found(server: RealServer) -> list[str]:
     calls = "GET /metrics, GET /health, GET /ready, GET /api/words, GET /api/resume, POST /api/turn, POST /api/session"
     stranger = [(call.split()[0], call.split()[1]) for call in f"{calls}, GET /plan/x, GET /nothing".split(",")]
     places |= {f"{method} {path} of a stranger": server.call(method, path).body for method, path in stranger}
-    for file in server.data.rglob("*"):
+    for file in sorted(server.data.rglob("*")):
         if file.is_file():
             places[file.name] = file.name.encode() + file.read_bytes()
     return [
         f"{word} in {place}"
         for place, content in places.items()
-        for word in WORDS
+        for word in words
         if word.encode() in content and not (word in IN_THE_DATABASE and place.startswith("plateau.db"))
     ]
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory, unsealed: RealServer) -> Iterator[dict[str, RealServer]]:
-    """One that works until it is made to fail, one without its model, one that leaks; they start beside each other."""
-    new = tmp_path_factory.mktemp
-    common = {"metrics_token": TOKEN, **UNLIMITED}
-    with (
-        RealServer(new("data"), {"TEST_PRELUDE": RAISES}, log="json", **common) as real,
-        # What leaks here needs no model.
-        RealServer(new("data"), {"TEST_PRELUDE": LEAKS}, model=str(new("model") / "none.tar.gz"), **common) as leaking,
-    ):
-        yield {"real": real, "without its model": unsealed, "leaking": leaking}
 
 
 def all_well(server: RealServer, talk: Talk) -> None:
@@ -149,36 +121,33 @@ STEPS: list[tuple[str, int, Callable[[RealServer, Talk], None]]] = [
 
 @pytest.mark.parametrize(("screens", "prepare"), [pytest.param(*row[1:], id=row[0]) for row in STEPS])
 def test_no_canary_comes_out(
-    servers: dict[str, RealServer], screens: int, prepare: Callable[[RealServer, Talk], None]
+    careless_server: RealServer, screens: int, prepare: Callable[[RealServer, Talk], None]
 ) -> None:
-    server = servers["real"]
-    server.until("/ready")
-    talk = Talk(server)
+    talk = Talk(careless_server)
     talk.walk(screens)
-    prepare(server, talk)
-    pry(server, talk)
-    assert found(server) == []
-    assert server.alive()
-    lines = [json.loads(line) for line in server.log().splitlines()]
+    prepare(careless_server, talk)
+    pry(careless_server, talk)
+    assert found(careless_server) == []
+    assert careless_server.alive()
+    lines = [json.loads(line) for line in careless_server.log().splitlines()]
     assert [line for line in lines if line.get("route") == "/api/turn"]
 
 
-def test_no_canary_comes_out_without_the_model(servers: dict[str, RealServer]) -> None:
-    server = servers["without its model"]
-    server.until_log("is not what was signed")
+def test_no_canary_comes_out_without_the_model(unsealed_server: RealServer) -> None:
     for body in ({"id": NARWHAL, "text": DANGER}, {"id": NARWHAL, "text": QUOKKA}, FINCH.encode()):
-        assert server.call("POST", "/api/turn", body, token=PANGOLIN).status == 401
-    server.call("POST", "/api/session", {"code": OKAPI})
-    assert found(server) == []
+        assert unsealed_server.call("POST", "/api/turn", body, token=PANGOLIN).status == 401
+    unsealed_server.call("POST", "/api/session", {"code": OKAPI})
+    assert found(unsealed_server) == []
 
 
-def test_a_server_that_did_log_what_patients_say_would_be_found_out(servers: dict[str, RealServer]) -> None:
-    server = servers["leaking"]
-    server.until_log("there is no trained model")
-    assert server.call("POST", "/api/turn", {"id": NARWHAL, "text": DANGER}, token=PANGOLIN).status == 401
-    (server.data / f"{OKAPI}.tmp").write_text("kept")
-    (server.data / "plateau.db-copy").write_text(f"{FINCH} {NARWHAL}")
-    leaks = found(server)
-    assert f"{FINCH} in the log" in leaks
-    assert f"{OKAPI} in {OKAPI}.tmp" in leaks
-    assert f"{FINCH} in plateau.db-copy" in leaks
+def test_a_server_that_did_log_or_keep_what_patients_say_would_be_found_out(careless_server: RealServer) -> None:
+    body = {"id": NARWHAL, "text": f"{DANGER} {LEAK}"}
+    assert careless_server.call("POST", "/api/turn", body, token=PANGOLIN).status == 401
+    kept = [careless_server.data / name for name in (f"{LEAK}.tmp", "plateau.db-copy")]
+    for file in kept:
+        file.write_text(f"kept {LEAK}")
+    leaks = found(careless_server, (LEAK,))
+    for file in kept:
+        file.unlink()
+    places = ("the log", "server.log", *(file.name for file in kept))
+    assert sorted(leaks) == sorted(f"{LEAK} in {place}" for place in places)

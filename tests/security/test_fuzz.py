@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 from described_fuzz import drive
-from hostile_run import Run, Talk, slow_callers, under_attack
+from hostile_run import Run, Talk, slow_callers
+from real_server import RealServer
 
 INPUTS = 1000
 SEED = 7
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    with under_attack(tmp_path_factory.mktemp("hostile")) as ready:
-        yield ready
+def run(attacked_server: RealServer) -> Iterator[Run]:
+    ready = Run(attacked_server)
+    yield ready
+    ready.rows.close()
 
 
 def test_hostile_input_harms_nothing(run: Run) -> None:
