@@ -29,8 +29,8 @@ DIRECT_QUESTION, DIRECT_NO = "safety_mood", ["no"]
 EARLY_WEEKS, EARLY_SESSIONS = 2, 3
 REVIEW = "review"
 _WHEN = {question.when.source: question.when for question in QUESTIONS.values()}
-# The facts that the conditions look at.
-_ASKED_FOR = sorted({name for condition in _WHEN.values() for name in condition.names})
+# The facts that each condition looks at.
+_ASKS = {source: tuple(sorted(condition.names)) for source, condition in _WHEN.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +154,15 @@ def is_open(answers: Answers, name: str) -> bool:
 def applicable(answers: Answers) -> list[str]:
     """Return the ids of all questions that are asked of someone with these answers, in order."""
     known = facts(answers)
-    return list(_applicable(tuple(_hashable(known[name]) for name in _ASKED_FOR)))
-
-
-@lru_cache(maxsize=256)
-def _applicable(values: tuple[Any, ...]) -> tuple[str, ...]:
-    """The same, by the values of `_ASKED_FOR`: a turn asks for it some five times, with the same answers mostly."""
-    known = dict(zip(_ASKED_FOR, values, strict=True))
     # Many questions share a condition; each is worked out once.
-    holds = {source: condition.holds(known) for source, condition in _WHEN.items()}
-    return tuple(name for name, question in QUESTIONS.items() if holds[question.when.source])
+    holds = {source: _holds(source, tuple(_hashable(known[name]) for name in names)) for source, names in _ASKS.items()}
+    return [name for name, question in QUESTIONS.items() if holds[question.when.source]]
+
+
+@lru_cache(maxsize=4096)
+def _holds(source: str, values: tuple[Any, ...]) -> bool:
+    """Tell whether a condition holds, by the facts it asks for: most are the same from one turn to the next."""
+    return _WHEN[source].holds(dict(zip(_ASKS[source], values, strict=True)))
 
 
 def _hashable(value: Any) -> Any:

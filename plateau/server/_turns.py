@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from weakref import WeakValueDictionary
@@ -81,6 +82,15 @@ class Stale(Exception):
 
 class Unanswerable(Exception):
     """A message left in the inbox was tried too often."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """What a message meets: its reply, if there is one; messages that wait before it; where the conversation stands."""
+
+    held: dict[str, Any] | None = None
+    left: Sequence[Unanswered] = ()
+    tracker: DialogueStateTracker | None = None
 
 
 class Turns:
@@ -160,16 +170,16 @@ class Turns:
             if message.command == START:
                 held = await self._held(conversation, message.id)
                 return held if held is not None else await self._answer(conversation, message, heard)
-            held, left = await self._receive(conversation, message, heard)
-            if left:
+            received = await self._receive(conversation, message, heard)
+            if received.left:
                 # What was sent before is answered before.
-                await self._catch_up(conversation, left)
-                held, _ = await self._receive(conversation, message, heard, after_all=True)
-            if held is not None:
+                await self._catch_up(conversation, received.left)
+                received = await self._receive(conversation, message, heard, after_all=True)
+            if received.held is not None:
                 self._metrics.turn("replayed")
-                return held
+                return received.held
             try:
-                return await self._answer(conversation, message, heard)
+                return await self._answer(conversation, message, heard, received.tracker)
             except Exception:
                 # The patient is told to send it again. Danger stays, to be on record once that is possible.
                 if not _is_emergency(heard):
@@ -179,23 +189,23 @@ class Turns:
 
     async def _receive(
         self, conversation: str, message: Incoming, heard: Iterable[Heard], after_all: bool = False
-    ) -> tuple[dict[str, Any] | None, list[Unanswered]]:
-        """Return the reply that the message already has, or else keep it in the inbox until it has one.
+    ) -> _Received:
+        """Find the reply that the message already has, or else keep it in the inbox until it has one.
 
-        Where messages wait before it they come back, and it is not kept yet, unless `after_all`. Raises BadToken or
-        Stale.
+        Where messages wait before it, it is not kept yet, unless `after_all`. Raises BadToken or Stale.
         """
+        read = self._store.reading(conversation) if self._store is not None else None
 
-        def work(session: Session) -> tuple[dict[str, Any] | None, list[Unanswered]]:
+        def work(session: Session) -> _Received:
             repository, inbox = Repository(session), Inbox(session)
             if (held := repository.reply(conversation, message.id)) is not None:
-                return held, []
+                return _Received(held=held)
             left = [one for one in inbox.waiting(conversation) if one.client_message_id != message.id]
             if left and not after_all:
-                return None, left
+                return _Received(left=left)
             _check_latest(repository.last_reply(conversation), message, heard)
             inbox.receive(conversation, message.id, message.to_dict())
-            return None, left
+            return _Received(tracker=read(session) if read is not None else None)
 
         return await self._database.run(work)
 
@@ -276,14 +286,21 @@ class Turns:
             self._metrics.turn("replayed")
         return held
 
-    async def _answer(self, conversation: str, message: Incoming, heard: tuple[Heard, ...]) -> dict[str, Any]:
+    async def _answer(
+        self,
+        conversation: str,
+        message: Incoming,
+        heard: tuple[Heard, ...],
+        tracker: DialogueStateTracker | None = None,
+    ) -> dict[str, Any]:
         if self._agent is None or self._store is None:
             raise StoreError("the model is not loaded")
         for _ in range(TRIES):
             with suppress(Conflict):
-                return await self._turn(self._agent, self._store, conversation, message, heard)
+                return await self._turn(self._agent, self._store, conversation, message, heard, tracker)
             # Another worker was quicker: what it saved is now the truth, be it this very message or one before it.
             self._metrics.conflicts.inc()
+            tracker = None
             held = await self._held(conversation, message.id)
             if held is not None:
                 return held
@@ -292,7 +309,13 @@ class Turns:
         raise StoreError("other turns of this conversation were always saved first")
 
     async def _turn(
-        self, agent: Agent, store: PlateauTrackerStore, conversation: str, message: Incoming, heard: tuple[Heard, ...]
+        self,
+        agent: Agent,
+        store: PlateauTrackerStore,
+        conversation: str,
+        message: Incoming,
+        heard: tuple[Heard, ...],
+        tracker: DialogueStateTracker | None,
     ) -> dict[str, Any]:
         channel, failed = TurnChannel(), Failures()
         told: dict[str, Any] = {}
@@ -307,8 +330,8 @@ class Turns:
 
         token = failures.set(failed)
         try:
-            with store.pending_reply(conversation, message.id, make_reply) as pending:
-                held = await self._slots(store, conversation)
+            with store.pending_reply(conversation, message.id, make_reply, tracker) as pending:
+                held = tracker.current_slot_values() if tracker else await self._slots(store, conversation)
                 await agent.handle_message(self._user_message(conversation, message, channel, held))
         finally:
             failures.reset(token)

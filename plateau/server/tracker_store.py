@@ -123,14 +123,20 @@ class PlateauTrackerStore(TrackerStore, SerializedTrackerAsText):  # type: ignor
 
     @contextmanager
     def pending_reply(
-        self, conversation_id: str, client_message_id: str, make_reply: MakeReply
+        self,
+        conversation_id: str,
+        client_message_id: str,
+        make_reply: MakeReply,
+        tracker: DialogueStateTracker | None = None,
     ) -> Iterator[PendingReply]:
         """Within the block, the turn that this task saves also stores its reply, in the same transaction.
+
+        The turn goes on from `tracker`, if it was read before, without reading it again.
 
         `make_reply(tracker)` is called once, when the turn is saved: the output channel holds every message by then.
         What it raises reaches the caller of the turn, and nothing is saved.
         """
-        pending = PendingReply(conversation_id, client_message_id, make_reply)
+        pending = PendingReply(conversation_id, client_message_id, make_reply, tracker=tracker)
         token = _pending.set(pending)
         try:
             yield pending
@@ -173,13 +179,17 @@ class PlateauTrackerStore(TrackerStore, SerializedTrackerAsText):  # type: ignor
 
     async def retrieve(self, sender_id: str) -> DialogueStateTracker | None:
         """Return a tracker to go on with, the caller's to change; None when there is no such conversation."""
-        # Taken out, so that a turn that fails leaves nothing of itself behind.
-        cached = self._cache.take(sender_id)
         pending = _pending_of(sender_id)
         if pending is not None and pending.tracker is not None:
             tracker, pending.tracker = pending.tracker, None
             return tracker
-        return await self.database.read(lambda session: self._read(session, sender_id, cached))
+        return await self.database.read(self.reading(sender_id))
+
+    def reading(self, sender_id: str) -> Callable[[Session], DialogueStateTracker | None]:
+        """Return what `retrieve` does, to be done in a transaction of the caller's."""
+        # Taken out, so that a turn that fails leaves nothing of itself behind.
+        cached = self._cache.take(sender_id)
+        return lambda session: self._read(session, sender_id, cached)
 
     async def create_tracker(self, sender_id: str, append_action_listen: bool = True) -> DialogueStateTracker:
         """Return a new tracker; it is stored with its first turn, where Rasa would store it empty before."""
@@ -195,9 +205,10 @@ class PlateauTrackerStore(TrackerStore, SerializedTrackerAsText):  # type: ignor
         """
         tracker = await self.retrieve(sender_id)
         if tracker is not None:
-            self._cache.put(tracker)
             if (pending := _pending_of(sender_id)) is not None:
                 pending.tracker = tracker
+            else:
+                self._cache.put(tracker)
         return tracker
 
     async def retrieve_full_tracker(self, conversation_id: str) -> DialogueStateTracker | None:
