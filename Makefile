@@ -33,6 +33,7 @@ lock:
 
 benchmark: setup
 	@.venv/bin/python benchmarks/turn.py
+	@.venv/bin/python benchmarks/million.py
 	@.venv/bin/python benchmarks/web.py
 
 fuzz:
