@@ -45,10 +45,10 @@ class Form:
 LONG = Form("long", {"postgresql": 240, "sqlite": 60}, (100, 300, 1000), 120.0, None)
 SHORT = Form(
     "short",
-    {"postgresql": 14, "sqlite": 6},
+    {"postgresql": 10, "sqlite": 3},
     (20,),
-    15.0,
-    ("postgresql/stopped", "postgresql/read-only", "postgresql/refused"),
+    10.0,
+    ("postgresql/stopped", "postgresql/refused"),
 )
 
 

@@ -488,9 +488,9 @@ async def test_a_message_that_another_worker_overtook_is_stale(
     someone = await patient("safety_now")
     taken = turns._turn
 
-    async def overtaken(agent: Any, store: Any, conversation: str, message: Incoming, heard: Any) -> Any:
+    async def overtaken(agent: Any, store: Any, conversation: str, message: Incoming, heard: Any, tracker: Any) -> Any:
         monkeypatch.setattr(turns, "_turn", taken)
-        await taken(agent, store, conversation, Incoming("quicker", text="what is dry needling"), ())
+        await taken(agent, store, conversation, Incoming("quicker", text="what is dry needling"), (), tracker)
         raise Conflict("another worker was quicker")
 
     monkeypatch.setattr(turns, "_turn", overtaken)
