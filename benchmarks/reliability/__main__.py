@@ -70,7 +70,8 @@ def main() -> int:
             for kind, count in form.kills.items()
         ]
     if "faults" in parts:
-        results["faults"] = asyncio.run(fault_runs(options.seed, options.fault or form.faults, _say))
+        outcomes = asyncio.run(fault_runs(options.seed, options.fault or form.faults, _say))
+        results["faults"] = _instead(results["faults"], outcomes) if options.keep and options.fault else outcomes
     if "load" in parts:
         patients = options.patients or form.load
         seconds = options.seconds or form.load_seconds
@@ -79,8 +80,11 @@ def main() -> int:
         results["in_process"] = _in_process()
     if FUZZ.exists():
         results["inputs"] = json.loads(FUZZ.read_text(encoding="utf-8"))["http"]["inputs"]
-    results["about"] = {**_machine(), "form": form.name, "seed": options.seed,
-                        "minutes": round((time.monotonic() - began) / 60, 1)}  # fmt: skip
+    minutes = round((time.monotonic() - began) / 60, 1)
+    took = f"{', '.join(parts)} took {minutes} minutes" if options.only else f"{minutes} minutes in all"
+    if options.keep:
+        took = f"the last part, {took}; the others were run before it"
+    results["about"] = {**_machine(), "form": form.name, "seed": options.seed, "took": took}
     wrong = problems(results)
     print("\n".join(wrong) or "nothing was lost, doubled or told wrongly", file=sys.stderr)
     if options.json:
@@ -90,6 +94,13 @@ def main() -> int:
         benchmarks = ROOT / "docs" / "benchmarks.md"
         PAGE.write_text(page(results, benchmarks.read_text("utf-8") if benchmarks.exists() else ""), encoding="utf-8")
     return int(bool(wrong))
+
+
+def _instead(held: list[dict[str, Any]], again: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the outcomes of an earlier run with those of the faults that were run again in their places."""
+    new = {(one["database"], one["name"]): one for one in again}
+    kept = [new.pop((one["database"], one["name"]), one) for one in held]
+    return [*kept, *new.values()]
 
 
 def _options() -> argparse.Namespace:

@@ -295,10 +295,12 @@ async def fault_run(running: Stack, fault: Fault, seed: int, patients: int = PAT
         told = dict(people.counts.told)
         began = time.monotonic()
         await fault.begin(running)
+        # A fault that takes long to bring about, as the start of a worker, is on for its full time all the same.
+        begun = time.monotonic()
         asked = asyncio.gather(*(_tell(teller, worker, fault, running)
                                  for teller, worker in zip(tellers, running.workers, strict=True)))  # fmt: skip
         readiness = await _readiness(running, fault)
-        left = fault.seconds - (time.monotonic() - began)
+        left = fault.seconds - (time.monotonic() - begun)
         await asyncio.sleep(max(0.0, left))
         seconds_on = time.monotonic() - began
         # A fault that is over by itself leaves nothing to end; the help asked for may still be on its way.

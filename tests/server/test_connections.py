@@ -123,17 +123,16 @@ async def test_a_message_that_does_not_end_is_told_so_and_then_cut_off(patient: 
 
 
 @in_one_loop
-async def test_a_body_that_nobody_reads_and_nobody_ends_holds_no_connection(visitor: Any, port: Port) -> None:
+@pytest.mark.parametrize(
+    ("announced", "sent"),
+    [
+        pytest.param(100, b"a", id="a body that nobody reads"),
+        pytest.param(0, b"GET /hea", id="the head of a second request"),
+    ],
+)
+async def test_what_does_not_end_holds_no_connection(visitor: Any, port: Port, announced: int, sent: bytes) -> None:
     reader, writer = await port.opened()
-    writer.write(head("GET", "/health", "x", 100) + b"a")
-    assert (await to_the_end(reader)).startswith(b"HTTP/1.1 200 ")
-    writer.close()
-
-
-@in_one_loop
-async def test_the_head_of_a_second_request_that_does_not_end_holds_no_connection(visitor: Any, port: Port) -> None:
-    reader, writer = await port.opened()
-    writer.write(head("GET", "/health", "x", 0) + b"GET /hea")
+    writer.write(head("GET", "/health", "x", announced) + sent)
     assert (await to_the_end(reader)).startswith(b"HTTP/1.1 200 ")
     writer.close()
 
