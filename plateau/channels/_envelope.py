@@ -80,6 +80,8 @@ def _questions(dialogue: Dialogue, current: str, words: Catalog) -> dict[str, An
         "title": title,
         "section": place if shown.number else None,
         "kind": "questions",
+        # Where only one question can be shown at a time, this one.
+        "asked": current,
         "questions": [
             _question(QUESTIONS[name], dialogue.answers, dialogue.before.get(name), words) for name in shown.questions
         ],

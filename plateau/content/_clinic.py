@@ -56,6 +56,9 @@ class Clinic:
     time_gates: Mapping[str, float] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     numbers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    public_url: str | None = None
+    channels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    staff: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def consent_version(self) -> str:
