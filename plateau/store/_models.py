@@ -24,6 +24,7 @@ from ._columns import Identifier, JsonText, UtcDateTime
 
 CONSENT_STATES = ("pending", "given", "declined", "withdrawn")
 LINK_KINDS = ("plan", "summary")
+LETTER_STATES = ("waiting", "sent", "given_up")
 
 mapper = registry(
     metadata=MetaData(
@@ -68,6 +69,7 @@ class Conversation:
 
     `version` counts the stored events: a turn is only saved onto the version it was computed from.
     `session_seq` is the `seq` of the event that began the latest session. `key_id` names its data key in the key store.
+    `staff_since` is set while a person of the clinic writes with the patient, and the dialogue is silent.
     """
 
     __tablename__ = "conversations"
@@ -96,6 +98,7 @@ class Conversation:
     consent_at = Column(UtcDateTime)
     version = Column(Integer, nullable=False)
     session_seq = Column(Integer, nullable=False)
+    staff_since = Column(UtcDateTime)
     created_at = Column(UtcDateTime, nullable=False)
     updated_at = Column(UtcDateTime, nullable=False)
 
@@ -211,6 +214,87 @@ class Waiting:
     sealed = Column(LargeBinary, nullable=False)
     attempts = Column(Integer, nullable=False)
     received_at = Column(UtcDateTime, nullable=False, index=True)
+
+
+@mapper.mapped
+class Contact:
+    """Where a conversation's patient is reached on a messenger: the digest of the address, and the address sealed.
+
+    `last_order` is the platform's number of the latest message; `stopped_at` is set while the patient wants none.
+    """
+
+    __tablename__ = "contacts"
+    __table_args__ = (UniqueConstraint("conversation_id"),)
+
+    digest = Column(Identifier, primary_key=True)
+    conversation_id = Column(Identifier, ForeignKey("conversations.id"), nullable=False)
+    channel = Column(Identifier, nullable=False)
+    sealed = Column(LargeBinary, nullable=False)
+    last_order = Column(BigInteger)
+    stopped_at = Column(UtcDateTime)
+    created_at = Column(UtcDateTime, nullable=False)
+
+
+@mapper.mapped
+class Seen:
+    """The digest of a platform's id of a message that was taken, so that it is taken once only."""
+
+    __tablename__ = "seen"
+
+    digest = Column(Identifier, primary_key=True)
+    expires_at = Column(UtcDateTime, nullable=False, index=True)
+
+
+@mapper.mapped
+class Letter:
+    """Something to be sent to `target`: written with what caused it, sent after, tried again until it is taken.
+
+    `sealed` says what; `key` makes it one letter however often it is written. `parts` counts the messages of it that
+    were taken. `taken_until` keeps other workers from sending it at the same time.
+    """
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        CheckConstraint(f"state IN {LETTER_STATES}", name="state"),
+        UniqueConstraint("key"),
+        Index(None, "conversation_id", "target", "state"),
+        Index(None, "state", "due_at"),
+    )
+
+    id = Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    key = Column(Identifier, nullable=False)
+    conversation_id = Column(Identifier, ForeignKey("conversations.id"), nullable=False)
+    kind = Column(Identifier, nullable=False)
+    target = Column(Identifier, nullable=False)
+    sealed = Column(LargeBinary, nullable=False)
+    state = Column(Identifier, nullable=False)
+    attempts = Column(Integer, nullable=False)
+    parts = Column(Integer, nullable=False)
+    problem = Column(Identifier)
+    created_at = Column(UtcDateTime, nullable=False)
+    due_at = Column(UtcDateTime, nullable=False)
+    taken_until = Column(UtcDateTime)
+    sent_at = Column(UtcDateTime)
+
+
+@mapper.mapped
+class Notice:
+    """Something the clinic's staff should see: a summary sent, a person asked for, a red flag; `urgency` 0 comes first.
+
+    `sealed` holds what it is about; `opened_at` is when somebody first looked.
+    """
+
+    __tablename__ = "notices"
+    __table_args__ = (UniqueConstraint("key"), Index(None, "opened_at", "urgency", "created_at"))
+
+    id = Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    key = Column(Identifier, nullable=False)
+    conversation_id = Column(Identifier, ForeignKey("conversations.id"), nullable=False, index=True)
+    kind = Column(Identifier, nullable=False)
+    urgency = Column(Integer, nullable=False)
+    sealed = Column(LargeBinary, nullable=False)
+    created_at = Column(UtcDateTime, nullable=False)
+    opened_at = Column(UtcDateTime)
 
 
 @mapper.mapped

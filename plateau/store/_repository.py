@@ -19,14 +19,18 @@ from ._models import (
     LINK_KINDS,
     Answer,
     Code,
+    Contact,
     Conversation,
     Erasure,
     Event,
     Finding,
+    Letter,
     Link,
+    Notice,
     Patient,
     Plan,
     Reevaluation,
+    Seen,
     Turn,
     Waiting,
     metadata,
@@ -46,13 +50,14 @@ class Position:
     """How far a conversation's log has come: the guard a save is checked against.
 
     `version` counts its events, `session_seq` is where the latest session begins, `created_at` tells it from an
-    erased conversation of the same id. `key` names the conversation's data key.
+    erased conversation of the same id. `key` names the conversation's data key. `with_staff`: the dialogue is silent.
     """
 
     version: int
     session_seq: int
     created_at: datetime
     key: str = field(default="", compare=False)
+    with_staff: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +195,17 @@ class Repository:
         found = select(Conversation.consent_state).where(Conversation.id == conversation_id)
         state: str | None = self._session.execute(found).scalar_one_or_none()
         return state or "pending"
+
+    def begin(self, conversation_id: str) -> None:
+        """Store a conversation in which nothing has been said yet."""
+        self._lock(conversation_id)
+
+    def hand_over(self, conversation_id: str, to_staff: bool) -> None:
+        """Note that a person of the clinic writes with the patient from now on, or no longer."""
+        since = self._now() if to_staff else None
+        if to_staff:
+            self._lock(conversation_id)
+        self._execute(update(Conversation).where(Conversation.id == conversation_id).values(staff_since=since))
 
     def link_patient(self, conversation_id: str, patient_id: str) -> None:
         """Record whose conversation this is, for it and for every re-evaluation in it."""
@@ -496,17 +512,18 @@ class Repository:
         return self._purge(and_(_CONSENTED, ~came_back.exists()), older_than, limit, "finished")
 
     def purge_expired(self, limit: int = PURGE_BATCH) -> int:
-        """Delete up to `limit` expired codes and links.
+        """Delete up to `limit` expired codes and links, and what is known of messages taken long ago.
 
         Returns how many went; call again while it returns `limit`, each time in a transaction of its own.
         """
         codes = self._delete_expired(Code, limit)
         links = self._delete_expired(Link, limit - codes)
+        seen = self._delete_expired(Seen, limit - codes - links)
         if codes or links:
             self._note("purge", None, codes=codes, links=links)
         # Keys whose rows went before a crash: they are destroyed as this transaction ends.
         self._work.gone += self._session.execute(select(Erasure.key_id).limit(limit)).scalars()
-        return codes + links
+        return codes + links + seen
 
     def _delete_expired(self, model: Any, limit: int) -> int:
         expired = select(model.digest).where(model.expires_at <= self._now()).order_by(model.expires_at)
@@ -616,7 +633,11 @@ class Repository:
 _CONVERSATIONS, _TURNS, _EVENTS = (metadata.tables[name] for name in ("conversations", "turns", "events"))
 _conversations, _turns, _answers = _CONVERSATIONS.c, _TURNS.c, metadata.tables["answers"].c
 _POSITION = select(
-    _conversations.version, _conversations.session_seq, _conversations.created_at, _conversations.key_id
+    _conversations.version,
+    _conversations.session_seq,
+    _conversations.created_at,
+    _conversations.key_id,
+    _conversations.staff_since.isnot(None),
 ).where(_conversations.id == bindparam("of"))
 _LOCKED = select(_conversations.patient_id, _conversations.version, _conversations.key_id)
 _LOCKED = _LOCKED.where(_conversations.id == bindparam("of")).with_for_update()
@@ -704,6 +725,12 @@ def _opened(key: DataKey, conversation_id: str, table: str, row: dict[str, Any])
             at = datetime.fromtimestamp(event["timestamp"], UTC)
             yield {**row, "seq": seq, "type": event["event"], "timestamp": at, "data": event}
         return
+    if table == "contacts":
+        yield {**row, "address": key.open(sealed, table, conversation_id, row["channel"])}
+        return
+    if table in ("outbox", "notices"):
+        yield {**row, "content": key.open(sealed, table, conversation_id, row["key"])}
+        return
     if table in ("turns", "inbox"):
         words = "reply" if table == "turns" else "message"
         yield {**row, words: key.open(sealed, table, conversation_id, row["client_message_id"])}
@@ -734,6 +761,9 @@ def _owned(conversation_ids: Sequence[str]) -> list[tuple[Any, Any]]:
         (Answer, Answer.reevaluation_id.in_(runs)),
         (Reevaluation, Reevaluation.conversation_id.in_(conversation_ids)),
         (Link, Link.conversation_id.in_(conversation_ids)),
+        (Letter, Letter.conversation_id.in_(conversation_ids)),
+        (Notice, Notice.conversation_id.in_(conversation_ids)),
+        (Contact, Contact.conversation_id.in_(conversation_ids)),
         (Waiting, Waiting.conversation_id.in_(conversation_ids)),
         (Turn, Turn.conversation_id.in_(conversation_ids)),
         (Event, Event.conversation_id.in_(conversation_ids)),

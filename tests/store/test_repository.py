@@ -18,19 +18,34 @@ from sqlalchemy import String as AsText
 from sqlalchemy import cast, event, func, insert, inspect, literal, select, text, update
 from sqlalchemy.orm import Session
 
-from plateau.store import LINK_KINDS, Conflict, Database, Inbox, LinkRow, Repository, StoreError
+from plateau.store import (
+    LINK_KINDS,
+    Conflict,
+    Contacts,
+    Database,
+    Inbox,
+    LinkRow,
+    Notices,
+    Outbox,
+    Repository,
+    StoreError,
+)
 from plateau.store._models import (
     Answer,
     Audit,
     Code,
+    Contact,
     Conversation,
     Erasure,
     Event,
     Finding,
+    Letter,
     Link,
+    Notice,
     Patient,
     Plan,
     Reevaluation,
+    Seen,
     Turn,
     Waiting,
     metadata,
@@ -525,6 +540,9 @@ ROWS = {
     "turns": 1,
     "events": 1,
     "inbox": 1,
+    "outbox": 1,
+    "notices": 1,
+    "contacts": 1,
     "conversations": 1,
     "codes": 1,
 }
@@ -550,6 +568,9 @@ def _fill(database: Database, conversation: str, patient: str | None) -> None:
             repository.save_code(patient, f"code of {patient}", LATER)
         repository.remember_reply(conversation, "m1", {"text": conversation})
         Inbox(session).receive(conversation, "m2", {"text": f"not yet answered in {conversation}"})
+        Contacts(session).add(f"digest of {conversation}", "sms", conversation, f"the address of {conversation}")
+        Outbox(session).put(f"letter of {conversation}", conversation, "reply", "sms", {"message": "m1"})
+        Notices(session).add(f"notice of {conversation}", conversation, "message", 1, {"text": f"from {conversation}"})
 
 
 def _holding(database: Database, value: str) -> list[str]:
@@ -573,11 +594,17 @@ def test_forget_leaves_no_trace_in_any_table(database: Database) -> None:
     _fill(database, "c-stays", "p-stays")
     stays = _holding(database, "c-stays")
     assert sorted(_holding(database, "c-gone")) == [
+        "contacts.conversation_id",
+        "contacts.digest",
         "conversations.id",
         "events.conversation_id",
         "inbox.conversation_id",
         "links.conversation_id",
         "links.digest",
+        "notices.conversation_id",
+        "notices.key",
+        "outbox.conversation_id",
+        "outbox.key",
         "reevaluations.conversation_id",
         "turns.conversation_id",
     ]
@@ -593,7 +620,7 @@ def test_forget_leaves_no_trace_in_any_table(database: Database) -> None:
     assert counts == {**ROWS, "patients": 1}
     assert _holding(database, "gone") == []
     assert _holding(database, "c-stays") == stays
-    assert set(_count(database)) == set(metadata.tables) - ALWAYS - {"erasures"}
+    assert set(_count(database)) == set(metadata.tables) - ALWAYS - {"erasures", "seen"}
 
 
 def test_forget_keeps_a_patient_with_another_conversation(database: Database) -> None:
@@ -784,6 +811,15 @@ LOOKUPS: dict[str, tuple[Callable[[Repository], Any], str]] = {
     ),
     "purge_expired": (lambda repository: repository.purge_expired(), "ix_codes_expires_at"),
     "audit": (lambda repository: repository.audit("report", "c7"), ""),
+    "contact": (lambda repository: Contacts(repository._session).find("d7"), ""),
+    "contact_of": (lambda repository: Contacts(repository._session).of("c7"), ""),
+    "take_once": (lambda repository: Contacts(repository._session).take_once("d7", LATER), ""),
+    "put": (lambda repository: Outbox(repository._session).put("new", "c7", "reply", "sms", {}), ""),
+    "claim": (lambda repository: Outbox(repository._session).claim(LATER, 9), "ix_outbox_state_due_at"),
+    "claim_of_one": (lambda repository: Outbox(repository._session).claim(LATER, 9, "c7"), ""),
+    "sent": (lambda repository: Outbox(repository._session).sent(7), ""),
+    "notice": (lambda repository: Notices(repository._session).add("new", "c7", "person", 1, {}), ""),
+    "unopened": (lambda repository: Notices(repository._session).unopened("c7", "person"), ""),
 }
 STORED = 2000
 
@@ -869,6 +905,34 @@ def _crowd(session: Session) -> None:
             "link": b"",
         },
         Erasure: lambda n, at: {"key_id": f"gone {n}"},
+        Contact: lambda n, at: {
+            "digest": f"d{n}",
+            "conversation_id": f"c{n}",
+            "channel": "sms",
+            "sealed": seal(n, f"+{n}", "contacts", f"c{n}", "sms"),
+            "created_at": at,
+        },
+        Seen: lambda n, at: {"digest": f"d{n}", "expires_at": at},
+        Letter: lambda n, at: {
+            "key": f"k{n}",
+            "conversation_id": f"c{n}",
+            "kind": "reply",
+            "target": "sms",
+            "sealed": seal(n, {}, "outbox", f"c{n}", f"k{n}"),
+            "state": "waiting" if n == STORED // 2 else "sent",
+            "attempts": 1,
+            "parts": 1,
+            "created_at": at,
+            "due_at": at,
+        },
+        Notice: lambda n, at: {
+            "key": f"k{n}",
+            "conversation_id": f"c{n}",
+            "kind": "person",
+            "urgency": 1,
+            "sealed": seal(n, {}, "notices", f"c{n}", f"k{n}"),
+            "created_at": at,
+        },
     }
     assert {model.__tablename__ for model in kept} == set(metadata.tables) - {"installation"}
     for model, row in kept.items():
