@@ -45,6 +45,7 @@ GROUPS = {
     "safety": r"safety\.(?!numbers)[\w.]+",
     "advice (plan)": r"plan\.recommendations\.\w+\.text",
     "the page (report)": r"report\.[\w.]+",
+    "text messages (channels)": r"channels\.(?!words|numbers)[\w.]+",
 }
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”")
