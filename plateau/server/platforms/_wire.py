@@ -8,6 +8,9 @@ from typing import Any, Protocol
 
 from plateau.channels import Said
 
+# In the id of a message that was changed after it had been sent: it is no new answer, but danger in it is heard.
+EDITED = "/edited"
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
