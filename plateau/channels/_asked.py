@@ -21,7 +21,6 @@ UNREAD = ("utter_not_understood", "utter_explain", "utter_offer_help")
 # The first question of all and the first that may be skipped: there the ways out are new.
 HINTED = (next(iter(QUESTIONS)), next(name for name, question in QUESTIONS.items() if not question.required))
 HINTS = ("back", "skip", "why")
-# Where an answer may be a number itself ("How old are you?"), options are marked by letters.
 LETTERS = string.ascii_uppercase
 FEW_OPTIONS = 3
 # So few numbers are each a button.
@@ -96,8 +95,9 @@ def none_of(question: Asked) -> str | None:
 
 
 def is_lettered(question: Asked) -> bool:
-    """Tell whether a number could be the answer itself, for the options are numbers."""
-    return question["kind"] == "choice" and any(_DIGIT.search(option["title"]) for option in options(question))
+    """Tell whether a number could be the answer itself: an age, or the right one of two numbers that do not fit."""
+    numeric = any(_DIGIT.search(option["title"]) for option in options(question))
+    return question["kind"] == "choice" and (numeric or QUESTIONS[question["id"]].reopens)
 
 
 def marks(question: Asked) -> list[str]:

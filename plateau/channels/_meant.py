@@ -16,6 +16,8 @@ from ._tap import BadTap, Tap, read
 
 # Where what is typed can only mean a command of the screen, and where its rows are numbered.
 WORDED = ("review", "plan", "emergency", "end")
+# Where there is something to tap; only on Telegram a message can be drawn anew.
+TAPPED = ("whatsapp", "telegram", "messenger")
 # What joins two numbers, and what stands around one: "1, 3", "1 and 3", "(2)", "#2", "2."; not "1.3", "10/10" or "1-3".
 _BETWEEN = re.compile(r"[\s,;&+]+")
 _AROUND = "()[].:;,#!'\"\u20e3\ufe0f "
@@ -121,7 +123,10 @@ def _tapped(channel: str, tap: Tap, turn: Turn, words: Catalog) -> Meant:
     act = _ACTS.get(tap.act)
     if act is None:
         raise BadTap(f"unknown act {tap.act}; allowed: {', '.join(_ACTS)}")
-    return act(tap.argument, turn, words)
+    found = act(tap.argument, turn, words)
+    if channel not in TAPPED or (found.redraw is not None and channel != "telegram"):
+        raise BadTap(f"{channel} has no button for {tap.act}")
+    return found
 
 
 def _option(argument: str, turn: Turn, words: Catalog) -> Meant:
@@ -190,6 +195,11 @@ def _section(argument: str, turn: Turn, words: Catalog) -> Meant:
     return Meant(redraw=_telegram.redrawn_buttons(_telegram.section(turn, place, words)), after=turn["number"])
 
 
+def _back_to_review(argument: str, turn: Turn, words: Catalog) -> Meant:
+    _with_rows(turn)
+    return Meant(text=words.get("page.commands.back"), after=turn["number"])
+
+
 def _sections(argument: str, turn: Turn, words: Catalog) -> Meant:
     _with_rows(turn)
     return Meant(redraw=_telegram.redrawn_buttons(_telegram.all_sections(turn, words)), after=turn["number"])
@@ -204,6 +214,7 @@ _ACTS: Mapping[str, Callable[[str, Turn, Catalog], Meant]] = {
     "n": _no_number,
     "c": _command,
     "r": _row,
+    "b": _back_to_review,
     "s": _section,
     "x": _sections,
 }

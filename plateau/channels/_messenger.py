@@ -88,7 +88,11 @@ def _answers(turn: Turn, question: Asked) -> Iterator[Mapping[str, str]]:
 
 def _moves(turn: Turn, words: Catalog) -> Iterator[Mapping[str, str]]:
     titles, open_ = words.tree("channels.commands"), (turn["screen"] or {}).get("commands", ())
-    return (_reply(titles[name], turn, "c", name) for name in COMMANDS if name in open_)
+    if kind_of(turn) == "plan":
+        yield _reply(titles["change"], turn, "b")
+    for name in COMMANDS:
+        if name in open_:
+            yield _reply(titles[name], turn, "c", name)
 
 
 def _reply(title: str, turn: Turn, act: str, argument: object = "") -> Mapping[str, str]:

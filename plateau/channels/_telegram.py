@@ -212,6 +212,9 @@ def number(turn: Turn, question: Asked, digits: str, words: Catalog) -> Rows:
     rows: Rows = []
     if not digits or in_range(question, digits):
         rows = [[_button(key, turn, "k", next_digits(digits, key)) for key in row] for row in KEYS]
+        if digits == "0":
+            # Another 0 changes nothing, and Telegram refuses to draw the same again.
+            rows.pop()
     if digits:
         done = [_button(words.get("channels.tap.done"), turn, "e", digits)] if in_range(question, digits) else []
         rows.append([_button(words.get("channels.tap.delete"), turn, "k", digits[:-1]), *done])

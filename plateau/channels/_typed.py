@@ -54,9 +54,11 @@ def _bodies(
     What is said goes with the question in one message where that does not get long, unless that stands `alone`.
     """
     given = blocks(turn)
-    urgent = _whole(channel, clean(joined(given.urgent)))
+    # What to do in an emergency and what to reply belong together, and messages may come in another order.
+    first = [*given.urgent, *([_question(turn, words, place)] if kind_of(turn) == "emergency" else ())]
+    urgent = _whole(channel, clean(joined(first)))
     said = clean(joined([first_words(channel, words, place), *given.said]))
-    question = clean(_question(turn, words, place))
+    question = "" if kind_of(turn) == "emergency" else clean(_question(turn, words, place))
     together = joined([said, question])
     if not alone and _fits(channel, together):
         return [*urgent, *([together] if together else [])]
@@ -82,6 +84,8 @@ def _question(turn: Turn, words: Catalog, place: Place) -> str:
         return by_number(turn, words)
     if kind == "emergency":
         return words.get("channels.reply.emergency")
+    if turn["stage"] == "restarting":
+        return words.get("channels.reply.restarting")
     if kind == "plan" and (plan := blocks(turn).plan):
         return "\n\n".join([_in_short(plan, words, place), words.get("channels.reply.plan")])
     return blocks(turn).question or ""

@@ -48,7 +48,7 @@ DANGER = (
 )  # fmt: skip
 ABBREVIATIONS = {"NPRS", "PSFS", "COVID", "CRPS"}
 # What is typed in a text message, which has no other way to set it apart.
-TYPED = {"BACK", "SKIP", "STOP", "START", "HELP", "CHANGE", "MISTAKE", "CHECKED"}
+TYPED = {"BACK", "SKIP", "STOP", "START", "HELP", "MISTAKE", "CHECKED"}
 
 
 def fields(text: str) -> set[str]:
