@@ -7,19 +7,32 @@ down in `violations`, which a test must find empty. `fail` makes the next calls 
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
 import hmac
+import ipaddress
 import json
 import re
+import socket
 import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 # Seconds that a stand-in which does not answer waits; longer than any client of a test does.
 SILENT = 3.0
@@ -554,16 +567,138 @@ class SlackServer(StandIn):
         return Reply(200, "ok")
 
 
+class FhirServer(StandIn):
+    """A FHIR R4 server's transactions: hl7.org/fhir/R4/http.html#transaction; `stored` by what finds a resource."""
+
+    def __init__(self, token: str | None) -> None:
+        super().__init__()
+        self.token = token
+        self.stored: dict[str, dict[str, Any]] = {}
+
+    def handle(self, call: Call) -> Reply:
+        if self.token and call.headers.get("authorization") != f"Bearer {self.token}":
+            return self._outcome(401, "login", "no token")
+        if call.path != "/fhir":
+            return self._outcome(404, "not-found", "unknown address")
+        bundle = call.json()
+        if broken := list(self._broken(call, bundle)):
+            self.violations += broken
+            return self._outcome(400, "invalid", broken[0])
+        entries = [self._created(entry) for entry in bundle["entry"]]
+        self.taken.append(bundle)
+        return Reply(200, {"resourceType": "Bundle", "type": "transaction-response", "entry": entries})
+
+    def _created(self, entry: dict[str, Any]) -> dict[str, Any]:
+        found = f"{entry['request']['url']}?{entry['request']['ifNoneExist']}"
+        status = "200 OK" if found in self.stored else "201 Created"
+        self.stored.setdefault(found, entry["resource"])
+        return {"response": {"status": status, "location": f"{entry['request']['url']}/{len(self.stored)}"}}
+
+    def _broken(self, call: Call, bundle: Any) -> Iterator[str]:
+        entries = bundle.get("entry", [])
+        names = [entry.get("fullUrl", "") for entry in entries]
+        if call.headers.get("content-type") != "application/fhir+json":
+            yield "another type of content than application/fhir+json"
+        if bundle.get("resourceType") != "Bundle" or bundle.get("type") != "transaction":
+            yield "no Bundle of type transaction"
+        if len(set(names)) != len(names) or not all(re.fullmatch(r"urn:uuid:[0-9a-f-]{36}", name) for name in names):
+            yield "a fullUrl that is missing, there twice, or no urn:uuid"
+        for entry in entries:
+            request, resource = entry.get("request", {}), entry.get("resource", {})
+            if request.get("method") != "POST" or request.get("url") != resource.get("resourceType"):
+                yield "an entry whose request does not fit its resource"
+            if "id" in resource:
+                yield "an id in what the server is to create"
+            if not self._finds(request.get("ifNoneExist", ""), resource):
+                yield f"{resource.get('resourceType')}: ifNoneExist does not find the resource itself"
+        if lost := {one for one in self._references(entries) if one not in names}:
+            yield f"references to nothing in the Bundle: {len(lost)}"
+
+    def _finds(self, query: str, resource: Mapping[str, Any]) -> bool:
+        asked = {name: values[0] for name, values in parse_qs(query).items()}
+        if set(asked) == {"url", "version"}:
+            return (asked["url"], asked["version"]) == (resource.get("url"), resource.get("version"))
+        known = resource.get("identifier", [])
+        ones = known if isinstance(known, list) else [known]
+        return set(asked) == {"identifier"} and asked["identifier"] in [
+            f"{one['system']}|{one['value']}" for one in ones
+        ]
+
+    def _references(self, node: Any) -> Iterator[str]:
+        if isinstance(node, list):
+            for one in node:
+                yield from self._references(one)
+        elif isinstance(node, dict):
+            for name, one in node.items():
+                if name == "reference":
+                    yield one
+                else:
+                    yield from self._references(one)
+
+    def _outcome(self, status: int, code: str, text: str) -> Reply:
+        issue = {"severity": "error", "code": code, "diagnostics": text}
+        return Reply(status, {"resourceType": "OperationOutcome", "issue": [issue]})
+
+
+# ---------------------------------------------------------------- a mail server
+
+
+class MailServer:
+    """A mail server on 127.0.0.1 that wants a login; `taken` has each message with its readers.
+
+    `tls` is "starttls", "implicit" or None; `refuse` holds what is said to a command: {"RCPT": "550 no such user"}.
+    """
+
+    USER, PASSWORD = "plateau@clinic.example", "mail-password-0123"
+
+    def __init__(self, tls: str | None, context: ssl.SSLContext | None = None) -> None:
+        self.taken: list[tuple[list[str], EmailMessage]] = []
+        self.refuse: dict[str, str] = {}
+        self.encrypted: list[bool] = []
+        more: dict[str, Any] = {
+            "authenticator": self._login,
+            "auth_require_tls": tls == "starttls",
+            "auth_required": True,
+        }
+        if tls == "starttls":
+            more |= {"tls_context": context, "require_starttls": True, "auth_required": True}
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        secured = context if tls == "implicit" else None
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, ssl_context=secured, **more)
+
+    def __enter__(self) -> Self:
+        self._controller.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._controller.stop()
+
+    def _login(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
+        right = (data.login, data.password) == (self.USER.encode(), self.PASSWORD.encode())
+        return AuthResult(success=right, handled=False)
+
+    async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        envelope.mail_from = address
+        return self.refuse.get("MAIL", "250 OK")
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        refused = self.refuse.get("RCPT") or self.refuse.get(address)
+        if refused is None:
+            envelope.rcpt_tos.append(address)
+        return refused or "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        if "DATA" not in self.refuse:
+            message = message_from_bytes(envelope.content, policy=SMTP)
+            self.taken.append((list(envelope.rcpt_tos), message))  # type: ignore[arg-type]
+            self.encrypted.append(session.ssl is not None or server.transport.get_extra_info("ssl_object") is not None)
+        return self.refuse.get("DATA", "250 OK")
+
+
 def certificate(folder: Any) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """Return the TLS contexts of a server named localhost and of a client that trusts it; files go to `folder`."""
-    import datetime as dt
-    import ipaddress
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])

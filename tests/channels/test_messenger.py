@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from inbound import (
     APP_SECRET,
     MESSENGER_TOKEN,
@@ -46,7 +47,8 @@ def server() -> Iterator[GraphServer]:
         yield server
 
 
-@pytest.fixture
+# In the loop of the test, to which the connections belong.
+@pytest_asyncio.fixture(loop_scope="function")
 async def page(server: GraphServer) -> AsyncIterator[Messenger]:
     made = platform(server.url)
     yield made
@@ -92,7 +94,11 @@ def test_the_signature_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPa
     assert compared
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
+DEEP = b"[" * 100_000
+NONE = [b"", b"[]", b"{", b"\xff", DEEP]
+
+
+@pytest.mark.parametrize("body", NONE, ids=lambda body: repr(body[:20]))
 def test_what_is_signed_and_no_batch_is_broken(body: bytes) -> None:
     with pytest.raises(Broken, match="allowed:"):
         platform().arrived(messenger(body))

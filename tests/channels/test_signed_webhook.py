@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from inbound import WEBHOOK_SECRET, webhook, webhook_signature, with_body, with_header, without
 from standins import Fault, Receiver
 
@@ -42,7 +43,8 @@ def server() -> Iterator[Receiver]:
         yield server
 
 
-@pytest.fixture
+# In the loop of the test, to which the connections belong.
+@pytest_asyncio.fixture(loop_scope="function")
 async def app(server: Receiver) -> AsyncIterator[Webhook]:
     made = Webhook(url=server.url, secrets=(WEBHOOK_SECRET,), web=Web("webhook", 0.5))
     yield made

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from inbound import (
     CHAT,
     SENDER,
@@ -42,7 +43,8 @@ def server() -> Iterator[TelegramServer]:
         yield server
 
 
-@pytest.fixture
+# In the loop of the test, to which the connections belong.
+@pytest_asyncio.fixture(loop_scope="function")
 async def bot(server: TelegramServer) -> AsyncIterator[Telegram]:
     made = platform(server.url)
     yield made
@@ -79,7 +81,11 @@ def test_the_secret_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch
     assert compared
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b'{"message": {}}', b"[" * 100_000, b'{"update_id": "x"}'])
+DEEP = b"[" * 100_000
+NONE = [b"", b"[]", b"{", b"\xff", b'{"message": {}}', DEEP, b'{"update_id": "x"}']
+
+
+@pytest.mark.parametrize("body", NONE, ids=lambda body: repr(body[:20]))
 def test_what_is_no_update_is_broken(body: bytes) -> None:
     with pytest.raises(Broken, match="allowed:"):
         platform().arrived(replace(telegram(HELLO), body=body))

@@ -9,6 +9,7 @@ from typing import Any
 
 import inbound
 import pytest
+import pytest_asyncio
 from inbound import ACCOUNT, NUMBER, PATIENT, PUBLIC_URL, SERVICE, TWILIO_TOKEN, twilio, with_body, with_header, without
 from standins import Fault, Text, TwilioServer, twilio_error
 from twilio import request_validator
@@ -43,14 +44,16 @@ def server() -> Iterator[TwilioServer]:
         yield server
 
 
-@pytest.fixture
+# In the loop of the test, to which the connections belong.
+@pytest_asyncio.fixture(loop_scope="function")
 async def sms(server: TwilioServer) -> AsyncIterator[Twilio]:
     made = platform("sms", server.url)
     yield made
     await made.close()
 
 
-@pytest.fixture
+# In the loop of the test, to which the connections belong.
+@pytest_asyncio.fixture(loop_scope="function")
 async def whatsapp(server: TwilioServer) -> AsyncIterator[Twilio]:
     made = platform("whatsapp", server.url, templates={"buttons_2": QUICK})
     yield made
