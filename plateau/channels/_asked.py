@@ -113,10 +113,10 @@ def is_marked(channel: str, question: Asked) -> bool:
     if channel in ("sms", "whatsapp"):
         return True
     limits = LIMITS[channel]
-    too_long = any(units(option["title"]) > (limits.title or 0) for option in question["options"])
+    too_long = any(units(option["title"]) > limits.title for option in question["options"])
     if channel == "telegram":
         return too_long
-    return too_long or question["kind"] == "multi" or len(question["options"]) > (limits.buttons or 0) - 1
+    return too_long or question["kind"] == "multi" or len(question["options"]) > limits.buttons - 1
 
 
 def marked(question: Asked, words: Catalog) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
@@ -9,25 +10,28 @@ from typing import Any
 
 from ._split import units
 
+NO_LIMIT = sys.maxsize
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that one message of a channel may have; None where the channel knows no such thing.
+    """The most that one message of a channel may have; NO_LIMIT where the channel sets none or knows no such thing.
 
     Lengths are in UTF-16 code units, which no platform counts stricter, `data` in UTF-8 bytes. `sources` says for each
     where it comes from; what is ours, and not the platform's, says so.
     """
 
     sources: Mapping[str, str]
-    text: int | None = None
-    parts: int | None = None
-    template_text: int | None = None
-    buttons: int | None = None
-    row: int | None = None
-    title: int | None = None
-    list_rows: int | None = None
-    list_title: int | None = None
-    data: int | None = None
+    text: int = NO_LIMIT
+    parts: int = NO_LIMIT
+    template_text: int = NO_LIMIT
+    buttons: int = NO_LIMIT
+    row: int = NO_LIMIT
+    title: int = NO_LIMIT
+    list_rows: int = NO_LIMIT
+    list_title: int = NO_LIMIT
+    description: int = NO_LIMIT
+    data: int = NO_LIMIT
 
 
 NAMES = MappingProxyType(
@@ -40,6 +44,7 @@ NAMES = MappingProxyType(
         "title": "characters of a button",
         "list_rows": "rows of a list",
         "list_title": "characters of a list's row",
+        "description": "characters below it",
         "data": "bytes that a button sends back",
     }
 )
@@ -66,6 +71,7 @@ LIMITS: Mapping[str, Limits] = MappingProxyType(
             title=20,
             list_rows=10,
             list_title=24,
+            description=72,
             data=200,
             sources={
                 "text": _TWILIO,
@@ -74,6 +80,7 @@ LIMITS: Mapping[str, Limits] = MappingProxyType(
                 "title": f"{_QUICK_REPLY}: title",
                 "list_rows": f"{_LIST_PICKER}: items",
                 "list_title": f"{_LIST_PICKER}: item",
+                "description": f"{_LIST_PICKER}: description, which each item must have",
                 "data": f"{_LIST_PICKER}: id, the narrower of the two",
             },
         ),
@@ -120,7 +127,7 @@ def check(channel: str, message: Mapping[str, Any]) -> None:
     """Check a rendered message against its channel's limits; raises OverLimit."""
     for name, length in _CHECKED[channel](message):
         allowed = getattr(LIMITS[channel], name)
-        if allowed is not None and length > allowed:
+        if length > allowed:
             raise OverLimit(channel, NAMES[name], length, allowed)
         if length == 0:
             raise OverLimit(channel, f"{NAMES[name]}, of which there is none", 0, allowed)
@@ -129,10 +136,10 @@ def check(channel: str, message: Mapping[str, Any]) -> None:
 def limits_table() -> str:
     """Return the limits as a Markdown table, a row for each with its source."""
     rows = [
-        f"| {channel} | {NAMES[field.name]} | {value} | {limits.sources[field.name]} |"
+        f"| {channel} | {NAMES[field.name]} | {getattr(limits, field.name)} | {limits.sources[field.name]} |"
         for channel, limits in LIMITS.items()
         for field in fields(limits)
-        if isinstance(value := getattr(limits, field.name), int)
+        if field.name in limits.sources
     ]
     return "\n".join(["| channel | at most | | source |", "|---|---|---|---|", *rows]) + "\n"
 
@@ -150,13 +157,14 @@ def _whatsapp(message: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     if "template" not in message:
         return
     text, *shown = message["variables"].values()
-    titles, data = shown[0::2], shown[1::2]
-    few = len(titles) <= (LIMITS["whatsapp"].buttons or 0)
     yield "template_text", units(text)
-    yield ("buttons" if few else "list_rows"), len(titles)
-    for title, sent in zip(titles, data, strict=True):
-        yield ("title" if few else "list_title"), units(title)
-        yield "data", bytes_of(sent)
+    # A button is its title and its data; a row of a list, of which there are more, has a description as well.
+    few = len(shown) <= 2 * LIMITS["whatsapp"].buttons
+    columns = ("title", "data") if few else ("list_title", "data", "description")
+    yield ("buttons" if few else "list_rows"), len(shown) // len(columns)
+    for place, value in enumerate(shown):
+        name = columns[place % len(columns)]
+        yield name, bytes_of(value) if name == "data" else units(value)
 
 
 def _telegram(message: Mapping[str, Any]) -> Iterator[tuple[str, int]]:

@@ -36,7 +36,7 @@ COMMANDS = ("confirm", "mistake", "checked", "resume", "skip", "dont_know", "bac
 
 def messenger(turn: Turn, words: Catalog, place: Place) -> list[Message]:
     """Return a reply as Messenger messages; the last one has the quick replies."""
-    given, most = blocks(turn), LIMITS["messenger"].text or 0
+    given, most = blocks(turn), LIMITS["messenger"].text
     said = joined([first_words("messenger", words, place), *given.said])
     texts = [*split(joined(given.urgent), most), *split(said, most), *split(_shown(turn, words, place), most)]
     replies = _replies(turn, words)
@@ -73,7 +73,7 @@ def _replies(turn: Turn, words: Catalog) -> list[Mapping[str, str]]:
 def _answers(turn: Turn, question: Asked) -> Iterator[Mapping[str, str]]:
     """Yield a quick reply for each option or number that has one; of several, only what stands for none."""
     kind, most = question["kind"], LIMITS["messenger"]
-    if kind == "choice" and len(options(question)) < (most.buttons or 0):
+    if kind == "choice" and len(options(question)) < most.buttons:
         titles = marks(question) if is_marked("messenger", question) else [each["title"] for each in options(question)]
         for place, title in enumerate(titles):
             yield _reply(title, turn, "o", place)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from plateau.content import Catalog
+from plateau.protocol import spoken
 
 from ._asked import (
     FEW_NUMBERS,
@@ -44,7 +45,7 @@ NO_PREVIEW = {"link_preview_options": {"is_disabled": True}}
 
 def telegram(turn: Turn, words: Catalog, place: Place) -> list[Message]:
     """Return a reply as Telegram messages; the last one has the buttons."""
-    given, most = blocks(turn), LIMITS["telegram"].text or 0
+    given, most = blocks(turn), LIMITS["telegram"].text
     said = joined([first_words("telegram", words, place), *given.said])
     before = [*split(joined(given.urgent), most), *split(said, most)]
     shown = split(_shown(turn, words, place), most)
@@ -99,8 +100,10 @@ def _how(question: Asked, words: Catalog, digits: str) -> list[str]:
     if kind == "activities":
         return [words.get("questions.examples.activities")]
     if kind == "number" and digits:
-        given = {"digits": digits, "unit": unit_of(question, words), "min": question["min"], "max": question["max"]}
-        return [tap["digits" if in_range(question, digits) else "out_of_range"].format(**given)]
+        shown = spoken(question["id"], int(digits), words)
+        if in_range(question, digits):
+            return [shown]
+        return [tap["out_of_range"].format(number=shown, min=question["min"], max=question["max"])]
     if kind == "number":
         return [tap["number"].format(unit=unit_of(question, words))]
     return [tap["typed"]] if kind == "text" else []
@@ -167,7 +170,7 @@ def _titles(question: Asked, words: Catalog) -> list[str]:
     titles = [option["title"] for option in options(question)]
     if not is_marked("telegram", question):
         return titles
-    most, more = LIMITS["telegram"].title or 0, words.get("channels.more")
+    most, more = LIMITS["telegram"].title, words.get("channels.more")
     return [
         shortened(words.get("channels.reply.option", mark=mark, title=title), most, more)
         for mark, title in zip(marks(question), titles, strict=True)
@@ -201,7 +204,7 @@ def several(turn: Turn, question: Asked, mask: int, words: Catalog) -> Rows:
 
 
 def _ticked(title: str, words: Catalog) -> str:
-    most, more = LIMITS["telegram"].title or 0, words.get("channels.more")
+    most, more = LIMITS["telegram"].title, words.get("channels.more")
     return shortened(words.get("channels.tap.ticked", title=title), most, more)
 
 
@@ -237,7 +240,7 @@ def all_sections(turn: Turn, words: Catalog) -> Rows:
 
 def section(turn: Turn, place: int, words: Catalog) -> Rows:
     """Return a button for each answer of one section, and the way back to all."""
-    most = LIMITS["telegram"].title or 0
+    most = LIMITS["telegram"].title
     _, rows = by_section(turn)[place]
     buttons = [[_button(row_text(row, words, most), turn, "r", at)] for at, row in rows]
     return [*buttons, [_button(words.get("channels.tap.sections"), turn, "x")]]

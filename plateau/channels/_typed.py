@@ -18,11 +18,12 @@ from ._asked import (
     joined,
     kind_of,
     marked,
+    marks,
     options,
     question_text,
 )
 from ._gsm import parts, plain
-from ._limits import LIMITS
+from ._limits import LIMITS, NO_LIMIT
 from ._said import Place
 from ._split import shortened, split, units
 from ._tap import written
@@ -145,32 +146,46 @@ def _in_short(plan: Sequence[Mapping[str, Any]], words: Catalog, place: Place) -
 
 def _fits(channel: str, text: str) -> bool:
     limits = LIMITS[channel]
-    return units(text) <= (limits.text or 0) and (limits.parts is None or parts(text) <= limits.parts)
+    return units(text) <= limits.text and parts(text) <= limits.parts
 
 
 def _pieces(channel: str, text: str) -> list[str]:
     """Return a text that can be divided in pieces that are not long."""
     limits = LIMITS[channel]
-    return split(text, limits.text or 0) if limits.parts is None else split(text, limits.parts, parts)
+    return split(text, limits.text) if limits.parts == NO_LIMIT else split(text, limits.parts, parts)
 
 
 def _whole(channel: str, text: str) -> list[str]:
     """Return a text that must stay together as one message, if one of the channel can hold it at all."""
-    return split(text, LIMITS[channel].text or 0)
+    return split(text, LIMITS[channel].text)
 
 
 def _template(turn: Turn, question: Asked, words: Catalog, place: Place) -> dict[str, Any]:
-    """Return the clinic's template for so many options, filled in, if they fit into it; else nothing."""
+    """Return the clinic's template for so many options, filled in, if they fit into it; else nothing.
+
+    Its variables: 1 is the question; then for each button its title and id, for each row of a list its item, id and
+    description.
+    """
     limits = LIMITS["whatsapp"]
     if question["kind"] != "choice":
         return {}
-    shown = options(question)
-    few = len(shown) <= (limits.buttons or 0)
-    template = place.templates.get(f"{'buttons' if few else 'list'}_{len(shown)}")
-    most = (limits.title if few else limits.list_title) or 0
-    text = question_text(turn, question, words)
-    fits = units(text) <= (limits.template_text or 0) and all(units(option["title"]) <= most for option in shown)
-    if not template or not fits:
+    titles, text = [option["title"] for option in options(question)], question_text(turn, question, words)
+    few = len(titles) <= limits.buttons
+    template = place.templates.get(f"{'buttons' if few else 'list'}_{len(titles)}")
+    longest = limits.title if few else limits.description
+    if not template or units(text) > limits.template_text or max(map(units, titles)) > longest:
         return {}
-    pairs = [value for i, option in enumerate(shown) for value in (option["title"], written(turn, "o", i))]
-    return {"template": template, "variables": {str(i): value for i, value in enumerate([text, *pairs], start=1)}}
+    shown = enumerate(zip(titles, marks(question), strict=True))
+    if few:
+        values = [value for at, (title, _) in shown for value in (title, written(turn, "o", at))]
+    else:
+        values = [
+            value for at, (title, mark) in shown for value in _list_row(title, mark, written(turn, "o", at), words)
+        ]
+    return {"template": template, "variables": {str(at): value for at, value in enumerate([text, *values], start=1)}}
+
+
+def _list_row(title: str, mark: str, data: str, words: Catalog) -> tuple[str, str, str]:
+    """Return a row of a list: below a title too long for it stands the whole, below any other what may be typed."""
+    short = shortened(title, LIMITS["whatsapp"].list_title, words.get("channels.more"))
+    return short, data, mark if short == title else title

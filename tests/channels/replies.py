@@ -127,8 +127,9 @@ def buttons(shown: Mapping[str, Any]) -> dict[str, str]:
     if "message" in shown:
         return {each["title"]: each["payload"] for each in shown["message"].get("quick_replies", ())}
     if "variables" in shown:
-        _, *pairs = shown["variables"].values()
-        return dict(zip(pairs[0::2], pairs[1::2], strict=True))
+        _, *values = shown["variables"].values()
+        columns = 2 if len(values) <= 6 else 3
+        return dict(zip(values[0::columns], values[1::columns], strict=True))
     rows = shown.get("reply_markup", {}).get("inline_keyboard", ())
     return {button["text"]: button["callback_data"] for row in rows for button in row}
 

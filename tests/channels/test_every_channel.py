@@ -34,6 +34,7 @@ from replies import (
 
 from plateau.channels import CHANNELS, LIMITS, OverLimit, Place, check, limits_table, parts, rendered
 from plateau.channels._gsm import is_gsm
+from plateau.channels._limits import NO_LIMIT
 
 SPOKEN = ("sms", "whatsapp", "telegram", "messenger")
 PLACES = {
@@ -225,6 +226,15 @@ def test_a_patients_own_words_said_back_never_break_a_message(words: str, channe
         assert "sleep" in told or "Eating" in told or "answers" in told
 
 
+def test_a_row_of_a_whatsapp_list_has_a_description_and_a_long_title_is_whole_there() -> None:
+    shown = rendered("whatsapp", question("effort"), WORDS, PLACES["with templates"])[-1]
+    text, *values = shown["variables"].values()
+    assert text == "4/7 How hard are your exercises for you?"
+    assert values[0::3] == ["Too easy", "About right", "Too hard", "Some too easy and..."]
+    assert values[2::3] == ["1", "2", "3", "Some too easy and some too hard"]
+    assert shown["body"].endswith("Reply a number from 1 to 4.")
+
+
 def test_one_emoji_makes_a_text_message_dearer_and_typographic_signs_do_not() -> None:
     (dear,) = texts("sms", question("sleep", message("say", "You said: 😀.")))
     (cheap,) = texts("sms", question("sleep", message("say", "You said: “fine…” — really’.")))
@@ -264,7 +274,7 @@ def test_whatever_is_said_every_message_fits(said: str, name: str, channel: str)
         ),
         (
             "whatsapp",
-            {"body": "x", "template": "HX", "variables": {str(number): "x" for number in range(1, 24)}},
+            {"body": "x", "template": "HX", "variables": {str(number): "x" for number in range(1, 35)}},
             "rows of a list: 11; allowed: 10",
         ),
         ("telegram", {"text": "😀" * 2049}, "characters of a text: 4098"),
@@ -312,6 +322,6 @@ def test_a_message_over_a_limit_names_the_thing_its_length_and_what_is_allowed(
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_every_limit_has_its_source(channel: str) -> None:
     limits = LIMITS[channel]
-    known = {each.name for each in fields(limits) if isinstance(getattr(limits, each.name), int)}
+    known = {each.name for each in fields(limits) if getattr(limits, each.name) != NO_LIMIT} - {"sources"}
     assert known == set(limits.sources)
     assert limits_table().count(f"| {channel} |") == len(known)

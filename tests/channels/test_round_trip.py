@@ -93,7 +93,7 @@ def test_with_the_clinics_templates_a_choice_has_buttons_or_a_list_on_whatsapp(n
     options = control(turn)["options"]
     longest = max(len(option["title"]) for option in options)
     few = len(options) <= 3
-    assert ("template" in message) is (len(options) <= 10 and longest <= (20 if few else 24))
+    assert ("template" in message) is (len(options) <= 10 and longest <= (20 if few else 72))
     for option, data in zip(options, buttons(message).values(), strict=False):
         assert tapped("whatsapp", data, turn).answers == {name: option["value"]}
 

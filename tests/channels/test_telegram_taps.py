@@ -83,6 +83,7 @@ def test_a_tick_changes_only_the_buttons_and_done_comes_in_place_of_none() -> No
 
 
 def test_digits_are_said_with_their_unit_and_a_number_out_of_range_in_words() -> None:
+    assert "1 week" in Chat(question("weeks_with_problem")).tap("1").shown["text"].splitlines()
     chat = Chat(question("weeks_with_problem")).tap("5")
     assert chat.meant and chat.meant.redraw and chat.meant.redraw["method"] == "editMessageText"
     assert "5 weeks" in chat.shown["text"] and "How long have you had" in chat.shown["text"]
