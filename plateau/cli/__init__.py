@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from plateau import __version__
-from plateau.cli import assess, audit, backup, chat, data, keys, model, read, rules, serve, test
+from plateau.cli import assess, audit, backup, channels, chat, data, keys, model, read, rules, serve, test
 
-COMMANDS = (serve, chat, read, assess, rules, test, data, audit, keys, backup, model)
+COMMANDS = (serve, chat, read, assess, rules, test, data, audit, keys, backup, model, channels)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

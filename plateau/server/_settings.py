@@ -145,7 +145,7 @@ READERS: Mapping[str, tuple[str, Callable[[str, str], Any]]] = {
     "twilio_api": ("PLATEAU_TWILIO_API", encrypted),
     "telegram_token": (
         "PLATEAU_TELEGRAM_TOKEN",
-        _like("[0-9]{5,20}:[A-Za-z0-9_-]{30,60}", "the bot's token as BotFather gives it, such as 123456789:AA..."),
+        _like("[0-9]{5,20}:[A-Za-z0-9_-]{30,60}", "a bot's token, digits:letters"),
     ),
     "telegram_secret": (
         "PLATEAU_TELEGRAM_SECRET",

@@ -200,7 +200,7 @@ class TwilioServer(StandIn):
         if call.path == f"/2010-04-01/Accounts/{self.account}/Messages.json":
             return self._message(call.form())
         if call.path == "/v1/Content":
-            return self._content(call.json()) if call.method == "POST" else self._contents()
+            return self._content(call.json()) if call.method == "POST" else self._contents(call.query)
         return twilio_error(404, 20404, f"The requested resource {call.path} was not found")
 
     def _message(self, form: Mapping[str, str]) -> Reply:
@@ -301,9 +301,12 @@ class TwilioServer(StandIn):
         self.contents[sid] = made
         return Reply(201, {"sid": sid, **made})
 
-    def _contents(self) -> Reply:
+    def _contents(self, query: str) -> Reply:
+        """Answer with pages of three."""
+        start = int(parse_qs(query).get("Page", ["0"])[0]) * 3
         contents = [{"sid": sid, **made} for sid, made in self.contents.items()]
-        return Reply(200, {"contents": contents, "meta": {"next_page_url": None, "key": "contents"}})
+        more = f"{self.url}/v1/Content?PageSize=100&Page={start // 3 + 1}" if contents[start + 3 :] else None
+        return Reply(200, {"contents": contents[start : start + 3], "meta": {"next_page_url": more, "key": "contents"}})
 
 
 # ---------------------------------------------------------------- Telegram
@@ -456,6 +459,7 @@ class GraphServer(StandIn):
         self.unavailable: set[str] = set()
         self.strangers: set[str] = set()
         self.profile: dict[str, Any] = {}
+        self.subscribed: list[str] = []
 
     def handle(self, call: Call) -> Reply:
         form = call.form()
@@ -471,6 +475,9 @@ class GraphServer(StandIn):
             return self._message(form)
         if path in (f"{self.page}/messenger_profile", "me/messenger_profile"):
             return self._profile(form)
+        if path == f"{self.page}/subscribed_apps":
+            self.subscribed = form.get("subscribed_fields", "").split(",")
+            return Reply(200, {"success": True})
         return graph_error(100, 33, text="Unsupported post request.")
 
     def _message(self, form: Mapping[str, str]) -> Reply:
@@ -522,7 +529,7 @@ class GraphServer(StandIn):
 
 
 class Receiver(StandIn):
-    """A clinic's own app that takes signed webhooks, written from the recipe in docs/channels.md and nothing else."""
+    """A clinic's own app that takes signed webhooks, written from the recipe in docs/webhooks.md and nothing else."""
 
     def __init__(self, secret: str) -> None:
         super().__init__()

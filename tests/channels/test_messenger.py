@@ -33,7 +33,9 @@ from plateau.server.platforms._http import Web
 from plateau.server.platforms._messenger import Messenger
 
 TIME = 1_458_692_752_478
-QUICK = {"text": "Better?", "quick_replies": [{"content_type": "text", "title": "Yes", "payload": "a:1:yes"}]}
+TEXT = {"text": "Better?", "quick_replies": [{"content_type": "text", "title": "Yes", "payload": "a:1:yes"}]}
+
+QUICK = {"message": TEXT, "messaging_type": "RESPONSE"}
 
 
 def platform(api: str = "http://127.0.0.1:9") -> Messenger:
@@ -138,9 +140,14 @@ READ: dict[str, tuple[dict[str, Any], list[Arrived]]] = {
     "words": (one(**messenger_message("¡Hola! 7 👍")), said("¡Hola! 7 👍")),
     "a quick reply": (one(**messenger_message("Yes", quick_reply={"payload": "a:1:yes"})), said(tap="a:1:yes")),
     "a button": (one(postback={"mid": "m_1", "title": "Yes", "payload": "a:1:yes"}), said(tap="a:1:yes")),
-    "get started": (
-        one(postback={"mid": "m_1", "title": "Get Started", "payload": "start", "referral": {"ref": "x"}}),
-        said(tap="start"),
+    "get started": (one(postback={"mid": "m_1", "title": "Get Started", "payload": "/start"}), said("/start")),
+    "get started by a link": (
+        one(postback={"mid": "m_1", "payload": "/start", "referral": {"ref": "K7M2", "source": "SHORTLINK"}}),
+        said("/start K7M2"),
+    ),
+    "get started by a link that is odd": (
+        one(postback={"mid": "m_1", "payload": "/start", "referral": {"ref": "a b\n/restart"}}),
+        said("/start"),
     ),
     "a picture": (one(message={"mid": "m_1", "attachments": [{"type": "image", "payload": {"url": "x"}}]}), said("")),
     "a voice message": (one(message={"mid": "m_1", "attachments": [{"type": "audio", "payload": {}}]}), said("")),
@@ -162,7 +169,6 @@ READ: dict[str, tuple[dict[str, Any], list[Arrived]]] = {
     "seen": (one(read={"watermark": TIME}), []),
     "a reaction": (one(reaction={"mid": "m_1", "action": "react", "emoji": "👍"}), []),
     "deleted": (one(message={"mid": "m_1", "is_deleted": True}), []),
-    "a referral": (one(referral={"ref": "x", "source": "SHORTLINK", "type": "OPEN_THREAD"}), []),
     "of another page": (messenger_batch(HEARD, page="999999"), []),
     "to another page": (messenger_batch({**HEARD, "recipient": {"id": "9"}}), []),
     "of no page": (messenger_batch(HEARD, object="instagram"), []),
@@ -189,6 +195,9 @@ def test_everything_of_a_batch_is_read() -> None:
 def test_a_tap_without_an_id_has_the_same_one_when_it_comes_again() -> None:
     tap = messenger(one(postback={"title": "Yes", "payload": "a:1:yes"}))
     later = messenger(one(timestamp=TIME + 1, postback={"title": "Yes", "payload": "a:1:yes"}))
+    link = messenger(one(referral={"ref": "K7M2", "source": "SHORTLINK", "type": "OPEN_THREAD"}))
+    (come,) = platform().arrived(link)
+    assert (come.said, come.id) == (Said(text="/start K7M2"), platform().arrived(link)[0].id)
     ids = [platform().arrived(request)[0].id for request in (tap, tap, later)]
     assert ids[0] == ids[1] != ids[2]
     assert PSID not in ids[0]
@@ -199,7 +208,7 @@ def test_a_tap_without_an_id_has_the_same_one_when_it_comes_again() -> None:
 
 async def test_a_message_goes_out_as_an_answer_with_its_proof(page: Messenger, server: GraphServer) -> None:
     await page.send(PSID, QUICK)
-    assert server.taken == [(PSID, QUICK)]
+    assert server.taken == [(PSID, TEXT)]
     assert server.violations == []
     (call,) = server.calls
     assert call.path == f"/v26.0/{PAGE}/messages"
@@ -209,7 +218,7 @@ async def test_a_message_goes_out_as_an_answer_with_its_proof(page: Messenger, s
 async def test_a_redrawn_message_is_a_new_one(page: Messenger, server: GraphServer) -> None:
     await page.redraw(PSID, Edit("1", "2"), None)
     await page.redraw(PSID, Edit("1", "2"), QUICK)
-    assert server.taken == [(PSID, QUICK)]
+    assert server.taken == [(PSID, TEXT)]
 
 
 # ---------------------------------------------------------------- what becomes of errors
@@ -261,13 +270,13 @@ async def test_what_may_work_later_is_unreachable(page: Messenger, server: Graph
     with pytest.raises(Unreachable) as raised:
         await page.send(PSID, QUICK)
     assert raised.value.seconds == seconds
-    await page.send(PSID, {"text": "later"})
+    await page.send(PSID, {"message": {"text": "later"}})
     assert server.taken[-1] == (PSID, {"text": "later"})
 
 
 LIMITS: dict[str, dict[str, Any]] = {
     "a text above 2000": {"text": "x" * 2001},
-    "14 quick replies": {**QUICK, "quick_replies": QUICK["quick_replies"] * 14},
+    "14 quick replies": {**TEXT, "quick_replies": TEXT["quick_replies"] * 14},
     "a title above 20": {"text": "?", "quick_replies": [{"content_type": "text", "title": "x" * 21, "payload": "a"}]},
     "no text": {"text": ""},
 }
@@ -276,7 +285,7 @@ LIMITS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", LIMITS)
 async def test_what_breaks_a_limit_is_refused_and_written_down(page: Messenger, server: GraphServer, name: str) -> None:
     with pytest.raises(Refused):
-        await page.send(PSID, LIMITS[name])
+        await page.send(PSID, {"message": LIMITS[name]})
     assert server.violations
 
 
@@ -289,7 +298,7 @@ async def test_no_address_word_or_secret_is_logged(
     caplog.set_level(logging.DEBUG)
     server.fail(fault)
     with pytest.raises((Refused, Unreachable)) as raised:
-        await page.send(PSID, {"text": "my secret"})
+        await page.send(PSID, {"message": {"text": "my secret"}})
     told = f"{caplog.text} {raised.value!r} {raised.value.__cause__!r} {page!r}"
     secrets = (PSID, "my secret", MESSENGER_TOKEN, APP_SECRET, VERIFY)
     assert not [secret for secret in secrets if secret in told]
@@ -300,5 +309,5 @@ async def test_a_wrong_proof_is_refused_by_the_stand_in(server: GraphServer) -> 
     with pytest.raises(Refused):
         await other.send(PSID, QUICK)
     await other.close()
-    assert json.loads(server.calls[0].form()["message"]) == QUICK
+    assert json.loads(server.calls[0].form()["message"]) == TEXT
     assert server.taken == []

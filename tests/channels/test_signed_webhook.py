@@ -26,7 +26,7 @@ NEW, OTHER = "the-new-secret-0123456789-0123456789", "another-secret-0123456789-
 NOW = 1_800_000_000.0
 HELLO = {"from": "patient-4711", "id": "b7f0c2", "text": "I am well"}
 TURN = {"id": "out-1", "turn": {"messages": [{"text": "¿Cómo está?"}]}}
-RECIPE = Path(__file__).parents[2] / "docs" / "channels.md"
+RECIPE = Path(__file__).parents[2] / "docs" / "webhooks.md"
 
 
 def platform(url: str = "http://127.0.0.1:9", *secrets: str) -> Webhook:
@@ -178,9 +178,11 @@ async def test_the_same_message_again_has_the_same_id(app: Webhook, server: Rece
     assert len(server.calls) == 2 and len(server.taken) == 1, "so the app takes it once"
 
 
-async def test_a_message_without_an_id_is_a_fault_of_ours(app: Webhook) -> None:
-    with pytest.raises(KeyError):
-        await app.send("patient-4711", {"turn": {}})
+async def test_a_turn_without_an_id_has_that_of_its_content(app: Webhook, server: Receiver) -> None:
+    turns = [("patient-1", 1), ("patient-1", 2), ("patient-2", 1)]
+    for address, number in [*turns, *turns]:
+        await app.send(address, {"turn": {"number": number}})
+    assert [(one["to"], one["turn"]["number"]) for one in server.taken] == turns
 
 
 async def test_while_a_secret_is_replaced_each_signs(server: Receiver) -> None:

@@ -78,10 +78,25 @@ class Web:
         auth: tuple[str, str] | None = None,
     ) -> Answer:
         """Post and return the answer, whatever its status; raises Unreachable where nothing came back."""
-        sent = {"Content-Type": kind, **(headers or {})}
+        return await self._asked("POST", url, {"Content-Type": kind, **(headers or {})}, auth, body)
+
+    async def get(self, url: str, auth: tuple[str, str] | None = None) -> Answer:
+        """Get and return the answer, whatever its status; raises Unreachable where nothing came back."""
+        return await self._asked("GET", url, {}, auth)
+
+    async def _asked(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        auth: tuple[str, str] | None,
+        body: bytes | None = None,
+    ) -> Answer:
         basic = aiohttp.BasicAuth(*auth, encoding="utf-8") if auth else None
         try:
-            async with self._open().post(url, data=body, headers=sent, auth=basic, allow_redirects=False) as response:
+            async with self._open().request(
+                method, url, data=body, headers=headers, auth=basic, allow_redirects=False
+            ) as response:
                 content = await _some(response)
                 names = {name.lower(): text for name, text in response.headers.items()}
                 return Answer(response.status, names, content)

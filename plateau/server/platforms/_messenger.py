@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
@@ -23,6 +24,9 @@ API = "https://graph.facebook.com"
 VERSION = "v26.0"
 FORM = "application/x-www-form-urlencoded"
 SIGNATURE = "x-hub-signature-256"
+# What the "Get Started" button sends.
+START = "/start"
+CODE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MOST_CHALLENGE = 256
 # Of developers.facebook.com, Messenger Platform, "Common Error Codes" (18 March 2026). With a subcode first.
 WHY = {
@@ -78,10 +82,9 @@ class Messenger:
         return challenge
 
     async def send(self, address: str, message: Mapping[str, Any]) -> None:
-        """Send the Send API's `message` object; raises Unreachable or Refused."""
-        await self.call(
-            f"{self._page}/messages", {"recipient": {"id": address}, "messaging_type": "RESPONSE", "message": message}
-        )
+        """Send a request of the Send API, to which only `recipient` is missing; raises Unreachable or Refused."""
+        fields = {"messaging_type": "RESPONSE", **message, "recipient": {"id": address}}
+        await self.call(f"{self._page}/messages", fields)
 
     async def redraw(self, address: str, edit: Edit, message: Mapping[str, Any] | None) -> None:
         """Send anew what was to be drawn anew: here nothing that was sent can be changed."""
@@ -129,7 +132,7 @@ def _event(event: Any) -> Arrived | None:
     address, order = text_at(event, "sender", "id"), whole_at(event, "timestamp")
     if not address:
         return None
-    told = _postback(event, address) or _edited(event) or _message(event)
+    told = _postback(event, address) or _referred(event, address) or _edited(event) or _message(event)
     return None if told is None else Arrived(address, told[0], told[1], order=order)
 
 
@@ -139,7 +142,21 @@ def _postback(event: Any, address: str) -> tuple[str, Said] | None:
         return None
     # Older ones have no id of their own; the same one sent again has the same time.
     id = text_at(event, "postback", "mid") or _digest(address, str(at(event, "timestamp")), data)
-    return id, Said(tap=data)
+    return id, Said(text=_start(event["postback"])) if data == START else Said(tap=data)
+
+
+def _referred(event: Any, address: str) -> tuple[str, Said] | None:
+    """Someone who already talks with the page came by a link (m.me/PAGE?ref=CODE)."""
+    if not isinstance(at(event, "referral"), Mapping):
+        return None
+    text = _start(event)
+    return _digest(address, str(at(event, "timestamp")), text), Said(text=text)
+
+
+def _start(told: Mapping[str, Any]) -> str:
+    """Return what stands for the beginning, as Telegram writes it: with the code of the link that led here."""
+    code = text_at(told, "referral", "ref") or ""
+    return f"{START} {code}" if CODE.fullmatch(code) else START
 
 
 def _edited(event: Any) -> tuple[str, Said] | None:

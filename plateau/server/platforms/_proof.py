@@ -1,6 +1,6 @@
 """Proofs of who sent a request: comparing in constant time, and the signature of Plateau's own webhooks.
 
-The signature is one that any language can check with its standard library; `docs/channels.md` has the recipe.
+The signature is one that any language can check with its standard library; `docs/webhooks.md` has the recipe.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""The signed webhook: any app of the clinic's own, such as its portal; `docs/channels.md` has format and recipe."""
+"""The signed webhook: any app of the clinic's own, such as its portal; `docs/webhooks.md` has format and recipe."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from plateau.channels import Said
@@ -50,11 +51,12 @@ class Webhook:
         return None
 
     async def send(self, address: str, message: Mapping[str, Any]) -> None:
-        """Post `to` and the message, which needs an `id` that stays the same when it is sent again.
+        """Post `to`, `id` and the message; raises Unreachable or Refused.
 
-        Raises Unreachable or Refused, and KeyError for a message without `id`.
+        The same message again has the same `id`: its own, or a digest of it, for a turn has a number.
         """
-        body = packed({**message, "id": message["id"], "to": address})
+        told = {**message, "to": address}
+        body = packed({**told, "id": message.get("id") or sha256(packed(told)).hexdigest()})
         answer = await post_signed(self._web, self._url, self._secrets, self._clock(), body)
         refuse_unless_taken(self.name, answer)
 

@@ -21,6 +21,8 @@ SECRETS: Mapping[str, tuple[str, ...]] = {
     "fhir": (),
 }
 
+WAYS = tuple(SECRETS)
+
 
 def lacking(way: str, settings: Settings) -> list[str]:
     """Return the environment variables that a way needs and that are not set."""

@@ -1,4 +1,4 @@
-"""Letters to the clinic by the signed webhook; `docs/channels.md` has its format and a recipe to check it."""
+"""Letters to the clinic by the signed webhook; `docs/webhooks.md` has its format and a recipe to check it."""
 
 from __future__ import annotations
 
