@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from plateau.channels import CHANNELS
+
 if TYPE_CHECKING:
     from plateau.content import Clinic
     from plateau.server._settings import Settings
@@ -21,7 +23,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     check.add_argument("--json", action="store_true", help="one JSON object a line")
     check.set_defaults(run=run_check)
     set_up = acts.add_parser("set-up", help="tell the platform where to post; for WhatsApp also make its templates")
-    set_up.add_argument("channel", metavar="CHANNEL", choices=("telegram", "messenger", "whatsapp", "sms", "webhook"))
+    set_up.add_argument("channel", metavar="CHANNEL", choices=CHANNELS)
     set_up.set_defaults(run=run_set_up)
 
 
@@ -61,7 +63,6 @@ def run_set_up(options: argparse.Namespace) -> int:
 
 
 def _channels(clinic: Clinic, settings: Settings) -> Iterator[dict[str, Any]]:
-    from plateau.channels import CHANNELS
     from plateau.server.platforms import address_of, missing
     from plateau.server.staff import WAYS, lacking
 

@@ -25,11 +25,10 @@ from inbound import (
     with_header,
     without,
 )
-from standins import Fault, GraphServer, graph_error
+from standins import Fault, GraphServer, graph_error, wait
 
 from plateau.channels import Said
 from plateau.server.platforms import Arrived, Broken, Edit, Forged, Received, Refused, Unreachable, _proof
-from plateau.server.platforms._http import Web
 from plateau.server.platforms._messenger import Messenger
 
 TIME = 1_458_692_752_478
@@ -40,7 +39,7 @@ QUICK = {"message": TEXT, "messaging_type": "RESPONSE"}
 
 def platform(api: str = "http://127.0.0.1:9") -> Messenger:
     secrets = {"app_secret": APP_SECRET, "token": MESSENGER_TOKEN, "verify": VERIFY}
-    return Messenger(page=PAGE, api=api, web=Web("messenger", 0.5), **secrets)
+    return Messenger(page=PAGE, api=api, **secrets)
 
 
 @pytest.fixture
@@ -239,6 +238,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 async def test_what_will_never_be_taken_is_refused(page: Messenger, server: GraphServer, name: str) -> None:
     fault, why = REFUSED[name]
     server.fail(fault)
+    wait(page, fault)
     with pytest.raises(Refused, match=why):
         await page.send(PSID, QUICK)
 
@@ -256,7 +256,7 @@ LATER: dict[str, tuple[Any, float | None]] = {
     "no permission for messages": (graph_error(230, status=403), None),
     "a proxy's page": (Fault.status(502, "<html>"), None),
     "not JSON": (Fault.status(400, "<html>"), None),
-    "a redirect": (Fault.status(302, "", Location="https://evil.example/"), None),
+    "a redirect": (Fault.status(302, "", Location="/again"), None),
     "no answer": (Fault.silent, None),
     "dropped": (Fault.dropped, None),
     "taken and dropped": (Fault.taken_and_dropped, None),
@@ -267,9 +267,11 @@ LATER: dict[str, tuple[Any, float | None]] = {
 async def test_what_may_work_later_is_unreachable(page: Messenger, server: GraphServer, name: str) -> None:
     fault, seconds = LATER[name]
     server.fail(fault)
+    wait(page, fault)
     with pytest.raises(Unreachable) as raised:
         await page.send(PSID, QUICK)
     assert raised.value.seconds == seconds
+    wait(page, None)
     await page.send(PSID, {"message": {"text": "later"}})
     assert server.taken[-1] == (PSID, {"text": "later"})
 
@@ -297,6 +299,7 @@ async def test_no_address_word_or_secret_is_logged(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server.fail(fault)
+    wait(page, fault)
     with pytest.raises((Refused, Unreachable)) as raised:
         await page.send(PSID, {"message": {"text": "my secret"}})
     told = f"{caplog.text} {raised.value!r} {raised.value.__cause__!r} {page!r}"

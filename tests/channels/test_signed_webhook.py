@@ -14,12 +14,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from inbound import WEBHOOK_SECRET, webhook, webhook_signature, with_body, with_header, without
-from standins import Fault, Receiver
+from standins import Fault, Receiver, wait
 
 from plateau.channels import Said
 from plateau.content import SettingError
 from plateau.server.platforms import Arrived, Broken, Edit, Forged, Received, Refused, Unreachable, _proof
-from plateau.server.platforms._http import Web
 from plateau.server.platforms._webhook import Webhook
 
 NEW, OTHER = "the-new-secret-0123456789-0123456789", "another-secret-0123456789-0123456789"
@@ -30,7 +29,7 @@ RECIPE = Path(__file__).parents[2] / "docs" / "webhooks.md"
 
 
 def platform(url: str = "http://127.0.0.1:9", *secrets: str) -> Webhook:
-    return Webhook(url=url, secrets=secrets or (WEBHOOK_SECRET,), web=Web("webhook", 0.5), clock=lambda: NOW)
+    return Webhook(url=url, secrets=secrets or (WEBHOOK_SECRET,), clock=lambda: NOW)
 
 
 def arrived(said: Any, **more: Any) -> Received:
@@ -46,7 +45,7 @@ def server() -> Iterator[Receiver]:
 # In the loop of the test, to which the connections belong.
 @pytest_asyncio.fixture(loop_scope="function")
 async def app(server: Receiver) -> AsyncIterator[Webhook]:
-    made = Webhook(url=server.url, secrets=(WEBHOOK_SECRET,), web=Web("webhook", 0.5))
+    made = Webhook(url=server.url, secrets=(WEBHOOK_SECRET,))
     yield made
     await made.close()
 
@@ -218,8 +217,8 @@ ANSWERS: dict[str, tuple[Any, type[Exception] | None, float | None]] = {
     "200": (Fault.status(200), None, None),
     "202": (Fault.status(202), None, None),
     "204": (Fault.status(204), None, None),
-    "301": (Fault.status(301, "", Location="https://evil.example/"), Unreachable, None),
-    "307": (Fault.status(307, "", Location="http://127.0.0.1:9/"), Unreachable, None),
+    "301": (Fault.status(301, "", Location="/again"), Unreachable, None),
+    "307": (Fault.status(307, "", Location="/again"), Unreachable, None),
     "400": (Fault.status(400), Refused, None),
     "401": (Fault.status(401), Refused, None),
     "404": (Fault.status(404), Refused, None),
@@ -243,6 +242,7 @@ ANSWERS: dict[str, tuple[Any, type[Exception] | None, float | None]] = {
 async def test_what_becomes_of_an_answer(app: Webhook, server: Receiver, name: str) -> None:
     fault, error, seconds = ANSWERS[name]
     server.fail(fault)
+    wait(app, fault)
     if error is None:
         await app.send("patient-4711", TURN)
     else:
@@ -262,9 +262,11 @@ async def test_no_address_word_or_secret_is_logged(
     app: Webhook, server: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    server.fail(Fault.status(400, "patient-4711"), Fault.silent)
+    faults = (Fault.status(400, "patient-4711"), Fault.silent)
     told = []
-    for _ in range(2):
+    for fault in faults:
+        server.fail(fault)
+        wait(app, fault)
         with pytest.raises((Refused, Unreachable)) as raised:
             await app.send("patient-4711", {"id": "1", "turn": "my secret"})
         told.append(f"{raised.value!r} {raised.value.__cause__!r}")

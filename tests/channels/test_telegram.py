@@ -20,11 +20,10 @@ from inbound import (
     telegram_tap,
     with_header,
 )
-from standins import Fault, TelegramServer, telegram_error
+from standins import Fault, TelegramServer, telegram_error, wait
 
 from plateau.channels import Said
 from plateau.server.platforms import Arrived, Broken, Edit, Forged, Received, Refused, Unreachable, _proof
-from plateau.server.platforms._http import Web
 from plateau.server.platforms._telegram import Telegram
 
 ADDRESS = str(CHAT)
@@ -34,7 +33,7 @@ GROUP = {"id": -100123, "type": "supergroup", "title": "Back pain friends"}
 
 
 def platform(api: str = "http://127.0.0.1:9") -> Telegram:
-    return Telegram(token=TELEGRAM_TOKEN, secret=TELEGRAM_SECRET, api=api, web=Web("telegram", 0.5))
+    return Telegram(token=TELEGRAM_TOKEN, secret=TELEGRAM_SECRET, api=api)
 
 
 @pytest.fixture
@@ -241,7 +240,7 @@ LATER: dict[str, tuple[Any, float | None]] = {
     "away": (Fault.status(502, "<html>Bad Gateway</html>"), None),
     "not ok, and no more": (Fault.status(200, {"ok": False}), None),
     "a proxy's page": (Fault.status(200, "<html>sign in</html>"), None),
-    "a redirect": (Fault.status(301, "", Location="https://evil.example/"), None),
+    "a redirect": (Fault.status(301, "", Location="/again"), None),
     "no answer": (Fault.silent, None),
     "dropped": (Fault.dropped, None),
     "taken and dropped": (Fault.taken_and_dropped, None),
@@ -254,9 +253,11 @@ LATER: dict[str, tuple[Any, float | None]] = {
 async def test_what_may_work_later_is_unreachable(bot: Telegram, server: TelegramServer, name: str) -> None:
     fault, seconds = LATER[name]
     server.fail(fault)
+    wait(bot, fault)
     with pytest.raises(Unreachable) as raised:
         await bot.send(ADDRESS, {"text": "hello"})
     assert raised.value.seconds == seconds
+    wait(bot, None)
     await bot.send(ADDRESS, {"text": "later"})
     assert server.chat(CHAT)[-1] == {"text": "later"}
 
@@ -274,6 +275,7 @@ async def test_no_address_word_or_secret_is_logged(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server.fail(fault)
+    wait(bot, fault)
     with pytest.raises((Refused, Unreachable)) as raised:
         await bot.send(ADDRESS, {"text": "my secret"})
     told = f"{caplog.text} {raised.value!r} {raised.value.__cause__!r} {bot!r}"

@@ -48,8 +48,8 @@ class Web:
     """Posts to one platform, named `who` in errors; the connections are kept until `close`."""
 
     def __init__(self, who: str, seconds: float = SECONDS) -> None:
+        self.seconds = seconds
         self._who = who
-        self._seconds = seconds
         self._session: aiohttp.ClientSession | None = None
 
     async def post(
@@ -92,10 +92,11 @@ class Web:
         auth: tuple[str, str] | None,
         body: bytes | None = None,
     ) -> Answer:
+        limit = aiohttp.ClientTimeout(self.seconds)
         basic = aiohttp.BasicAuth(*auth, encoding="utf-8") if auth else None
         try:
             async with self._open().request(
-                method, url, data=body, headers=headers, auth=basic, allow_redirects=False
+                method, url, data=body, headers=headers, auth=basic, allow_redirects=False, timeout=limit
             ) as response:
                 content = await _some(response)
                 names = {name.lower(): text for name, text in response.headers.items()}
@@ -114,8 +115,7 @@ class Web:
         # Not before the first call, for a session belongs to the loop that runs.
         if self._session is None:
             # A cookie would tie calls for one patient to those for another.
-            jar = aiohttp.DummyCookieJar()
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(self._seconds), cookie_jar=jar)
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         return self._session
 
 

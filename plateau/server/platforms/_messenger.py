@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from plateau.channels import Said
 
-from ._http import Answer, Web, asked_to_wait
+from ._http import Answer, Web, asked_to_wait, packed
 from ._proof import hexed, same
 from ._reading import at, read_json, text_at, things_at, whole_at
 from ._wire import EDITED, Arrived, Edit, Forged, Received, Refused, Unreachable
@@ -94,7 +93,7 @@ class Messenger:
     async def call(self, path: str, fields: Mapping[str, Any]) -> None:
         """Post to Graph; raises Unreachable or Refused."""
         # Token and proof as fields and not in the address, which proxies log.
-        form = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
+        form = {name: value if isinstance(value, str) else packed(value).decode() for name, value in fields.items()}
         form |= {"access_token": self._token, "appsecret_proof": hexed(self._app_secret, self._token.encode())}
         answer = await self._web.answered(f"{self._graph}/{path}", urlencode(form).encode(), FORM)
         if not answer.taken:

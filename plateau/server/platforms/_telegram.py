@@ -62,6 +62,7 @@ class Telegram:
         if not same(request.headers.get(SECRET, ""), self._secret):
             raise Forged("X-Telegram-Bot-Api-Secret-Token is missing or wrong")
         update = read_json(request.body)
+        # It grows by one with each update; after a week without any it begins anew, anywhere.
         number = whole_at(update, "update_id")
         if number is None:
             raise Broken("update_id is missing; allowed: a whole number")

@@ -77,7 +77,7 @@ class Twilio:
         web: Web | None = None,
     ) -> None:
         self.name = name
-        self._sender, self._account, self._public_url = sender, account, public_url
+        self._sender, self._public_url = sender, public_url
         self._templates = dict(templates or {})
         self._validator = RequestValidator(token)
         self._web = web or Web(name)
@@ -139,10 +139,8 @@ class Twilio:
 
     def _is_ours(self, form: Mapping[str, str]) -> bool:
         if self._sender.startswith("MG"):
-            to = form.get("To", "")
-            return form.get("MessagingServiceSid") == self._sender and to.startswith("whatsapp:") == (
-                self.name == "whatsapp"
-            )
+            # A service may hold senders of WhatsApp as well.
+            return form.get("MessagingServiceSid") == self._sender and not form.get("To", "").startswith("whatsapp:")
         return form.get("To") == BEFORE[self.name] + self._sender
 
     def _note(self, form: Mapping[str, str]) -> None:
@@ -208,7 +206,7 @@ class _Connection:
         **others: Any,
     ) -> Response:
         # The client's only call here is a post; `others` are a query, which it has not, and a time limit, which we set.
-        form = urlencode(data or {}, doseq=True).encode()
+        form = urlencode(data or {}, doseq=True, errors="replace").encode()
         answer = await self._web.post(url, form, "application/x-www-form-urlencoded", headers, auth)
         return Response(answer.status, answer.body.decode("utf-8", "replace"))
 

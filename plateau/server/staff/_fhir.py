@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -79,8 +80,12 @@ def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _search(resource: Mapping[str, Any]) -> str:
     """Return the query that finds the resource by what names it: url and version, or identifier."""
     if "url" in resource:
-        return f"url={quote(resource['url'], safe='')}&version={quote(resource['version'], safe='')}"
+        return f"url={_value(resource['url'])}&version={_value(resource['version'])}"
     found = resource["identifier"]
     first = found[0] if isinstance(found, list) else found
-    # The bar between system and value is FHIR's own; within them it would have to be escaped, and there is none.
-    return f"identifier={quote(first['system'], safe='')}|{quote(first['value'], safe='')}"
+    return f"identifier={_value(first['system'])}|{_value(first['value'])}"
+
+
+def _value(text: str) -> str:
+    """Return a value for a search: what has a meaning there is escaped (hl7.org/fhir/R4/search.html#escaping)."""
+    return quote(re.sub(r"([\\|,$])", r"\\\1", text), safe="")
