@@ -12,7 +12,7 @@ help:
 	@echo "make reliability  load, kill and hurt real servers for an hour, into docs/reliability.md"
 	@echo "make evaluate     score the reading of labelled messages, into docs/evaluation.md"
 	@echo "make fuzz         10,000 hostile inputs at a real server, counted in docs/fuzz.json"
-	@echo "make transcripts  play four talks over HTTP, into docs/transcripts"
+	@echo "make transcripts  play four talks over HTTP and two on messengers, into docs/transcripts"
 
 serve: setup
 	@.venv/bin/plateau serve
@@ -45,6 +45,7 @@ reliability: setup
 
 transcripts: setup
 	@.venv/bin/python scripts/transcripts.py
+	@PLATEAU_WRITE_TRANSCRIPTS=1 .venv/bin/python -m pytest -q tests/channels/test_sms_talk.py tests/channels/test_telegram_talk.py
 
 evaluate: setup
 	@.venv/bin/python scripts/evaluate.py

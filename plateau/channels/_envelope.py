@@ -24,6 +24,7 @@ from plateau.protocol import (
 # What a patient may tap besides an answer.
 COMMANDS = (
     "why", "back", "skip", "dont_know", "human", "stop", "resume", "restart", "change", "confirm", "mistake", "checked",
+    "share",
 )  # fmt: skip
 # What a drawing answers in one touch with the region: which of the two sides it is on.
 SIDE, SIDES = "side", ("left", "right")
@@ -33,7 +34,8 @@ SIDE, SIDES = "side", ("left", "right")
 class Dialogue:
     """Where a conversation stands: the dialogue's stage, the question asked, the answers so far.
 
-    `before` holds the answers that a patient is about to change, to be shown as the current ones.
+    `before` holds the answers that a patient is about to change, to be shown as the current ones. `shares`: the plan's
+    summary can be sent to the clinic.
     """
 
     stage: str | None
@@ -41,6 +43,7 @@ class Dialogue:
     answers: Answers
     numbers: Mapping[str, str]
     before: Mapping[str, Any] = field(default_factory=dict)
+    shares: bool = False
 
 
 def turn_screen(dialogue: Dialogue, words: Catalog) -> dict[str, Any] | None:
@@ -48,8 +51,11 @@ def turn_screen(dialogue: Dialogue, words: Catalog) -> dict[str, Any] | None:
     if dialogue.stage == "emergency":
         card = words.tree("safety.emergency_card")
         return _plain("emergency", card["title"].format(**dialogue.numbers), ["mistake", "checked", "human"])
+    if dialogue.stage == "staff":
+        return _plain("end", words.get("staff.screen", **dialogue.numbers), ["resume"])
     if dialogue.stage == "plan":
-        return _plain("plan", words.get("page.plan_title"), ["change", "restart", "human"], rows=_rows(dialogue, words))
+        moves = [*(["share"] if dialogue.shares else []), "change", "restart", "human"]
+        return _plain("plan", words.get("page.plan_title"), moves, rows=_rows(dialogue, words))
     if dialogue.asked == "review":
         title = words.get("questions.sections.review")
         return _plain("review", title, ["change", "confirm", "back", "human", "stop"], rows=_rows(dialogue, words))

@@ -88,7 +88,8 @@ def _question(turn: Turn, words: Catalog, place: Place) -> str:
     if turn["stage"] == "restarting":
         return words.get("channels.reply.restarting")
     if kind == "plan" and (plan := blocks(turn).plan):
-        return "\n\n".join([_in_short(plan, words, place), words.get("channels.reply.plan")])
+        moves = "plan_shares" if "share" in turn["screen"]["commands"] else "plan"
+        return "\n\n".join([_in_short(plan, words, place), words.get(f"channels.reply.{moves}", **place.numbers)])
     return blocks(turn).question or ""
 
 

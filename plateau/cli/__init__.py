@@ -8,9 +8,24 @@ import sys
 from collections.abc import Sequence
 
 from plateau import __version__
-from plateau.cli import assess, audit, backup, channels, chat, data, keys, model, read, rules, serve, test
+from plateau.cli import (
+    alerts,
+    assess,
+    audit,
+    backup,
+    channels,
+    chat,
+    data,
+    invite,
+    keys,
+    model,
+    read,
+    rules,
+    serve,
+    test,
+)
 
-COMMANDS = (serve, chat, read, assess, rules, test, data, audit, keys, backup, model, channels)
+COMMANDS = (serve, chat, read, assess, rules, test, data, audit, keys, backup, model, channels, alerts, invite)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -72,7 +72,11 @@ class Clinic:
 
     def day_of(self, moment: datetime) -> date:
         """Return the day at the clinic of an aware moment."""
-        return moment.astimezone(ZoneInfo(self.time_zone)).date()
+        return self.time_of(moment).date()
+
+    def time_of(self, moment: datetime) -> datetime:
+        """Return an aware moment in the clinic's time."""
+        return moment.astimezone(ZoneInfo(self.time_zone))
 
     def worded(self, text: str) -> str:
         """Return one of Plateau's texts with the clinic's word for a therapist."""

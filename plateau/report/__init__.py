@@ -6,6 +6,7 @@ from ._page import Action, PlanPage, plain_text, plan_page
 from ._pictures import figure
 from ._render import STYLE, Links, calendar, notice_html, plan_html, plan_pdf, summary_html, summary_pdf
 from ._script import Script
+from ._staff import staff_list_html, staff_notice_html
 from ._summary import PRIVATE, Summary, summary, summary_text
 from ._visit import DAYS_A_WEEK, STOPPING, Place, Visit, listed, place_of
 
@@ -34,6 +35,8 @@ __all__ = [
     "plan_page",
     "plan_pdf",
     "questionnaire",
+    "staff_list_html",
+    "staff_notice_html",
     "summary",
     "summary_html",
     "summary_pdf",

@@ -40,19 +40,19 @@ class Links:
 
 def plan_html(page: PlanPage, place: Place, words: Catalog, links: Links) -> str:
     """Return the patient's page."""
-    made = _environment().get_template("plan.html.j2").render(**_shared(place, words), page=page, links=links)
+    made = environment().get_template("plan.html.j2").render(**_shared(place, words), page=page, links=links)
     return UNSOUND.sub("", made)
 
 
 def summary_html(page: Summary, place: Place, words: Catalog, links: Links) -> str:
     """Return the therapist's page."""
-    made = _environment().get_template("summary.html.j2").render(**_shared(place, words), page=page, links=links)
+    made = environment().get_template("summary.html.j2").render(**_shared(place, words), page=page, links=links)
     return UNSOUND.sub("", made)
 
 
 def notice_html(name: str, words: Catalog, style: str) -> str:
     """Return the page that stands where no plan can: gone (the link has ended) or busy (too many requests)."""
-    template = _environment().get_template("notice.html.j2")
+    template = environment().get_template("notice.html.j2")
     return template.render(notice=words.tree(f"report.{name}"), style=style, language=words.language)
 
 
@@ -99,7 +99,8 @@ def _told(place: Place, words: Catalog) -> dict[str, Any]:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Return what all pages are rendered with: everything is escaped, and a missing value is an error."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,

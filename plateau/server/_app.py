@@ -13,13 +13,14 @@ from html import escape
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -30,9 +31,13 @@ from plateau.report import STYLE, figure, notice_html
 from plateau.server._codes import BadCode, Guesses, checked_key, clinic_patient
 from plateau.server._component import PATH as COMPONENT_PATH
 from plateau.server._component import Component
+from plateau.server._courier import Courier
+from plateau.server._doors import Doors
 from plateau.server._handouts import STYLE_PATH, Handouts, NoPlan, Opened
-from plateau.server._incoming import BadRequest, Beginning, read, read_beginning
-from plateau.server._limits import BODY_BYTES, BODY_SECONDS, RETRY_SECONDS, Crowd, Rate, household
+from plateau.server._incoming import BadRequest, Beginning, read, read_beginning, read_body
+from plateau.server._invites import PREFIX as INVITATION
+from plateau.server._invites import Invites
+from plateau.server._limits import RETRY_SECONDS, Crowd, Rate, household
 from plateau.server._logging import pseudonym, quiet, trace
 from plateau.server._metrics import CONTENT_TYPE, Metrics, may_read
 from plateau.server._net import SafetyNet
@@ -41,7 +46,11 @@ from plateau.server._ready import Readiness
 from plateau.server._requests import Caught, Requests
 from plateau.server._sessions import BadToken, Sessions, checked_secret, kept_secret, new_conversation
 from plateau.server._settings import Settings
+from plateau.server._staff import PATH as STAFF_PATH
+from plateau.server._staff import BadStaffLink, StaffLinks, StaffPages
 from plateau.server._turns import NotSaved, Stale, Turns, project
+from plateau.server.platforms import platforms
+from plateau.server.staff import senders
 from plateau.store import Conflict, Database, StoreError
 
 logger = logging.getLogger(__name__)
@@ -49,6 +58,7 @@ logger = logging.getLogger(__name__)
 TURN = "/api/turn"
 PURGE_SECONDS = 60
 RECOVER_SECONDS = 2
+DELIVER_SECONDS = 2
 # How long until the database is tried again when it was not there at the start; the last one goes on.
 CONNECT_AGAIN = (1, 2, 5, 10)
 # The pages' own folder; what stands in braces in a page is filled in.
@@ -113,9 +123,37 @@ class Gateway:
         self.sessions = Sessions(self.secret)
         self.clinic_key = checked_key(settings.clinic_key)
         self.handouts = Handouts(self.database, self.clinic, self.words, self.secret, signed())
+        self.invites = Invites(self.secret, self.clinic)
+        self.staff_links = StaffLinks(self.secret, self.clinic)
+        self.staff_pages = StaffPages(
+            self.database, self.clinic, self.words, self.handouts, self.turns, self.staff_links
+        )
+        self.platforms, self.senders = platforms(self.clinic, settings), senders(self.clinic, settings)
+        self.courier = Courier(
+            self.database,
+            self.clinic,
+            self.words,
+            self.platforms,
+            self.senders,
+            self.handouts,
+            self.staff_links,
+            self.metrics,
+        )
         self.turn_rate = Rate(settings.turns_per_minute, burst=settings.turns_per_minute)
         self.page_rate = Rate(settings.turns_per_minute, burst=settings.turns_per_minute)
         self.session_rate = Rate(settings.sessions_per_minute, burst=settings.sessions_per_minute)
+        self.doors = Doors(
+            self.database,
+            self.clinic,
+            self.words,
+            self.platforms,
+            self.turns,
+            self.courier,
+            self.net,
+            self.secret,
+            self.metrics,
+            self.turn_rate,
+        )
         self.crowd = Crowd(settings.turns_at_once)
         self.metrics.turns_in_progress.set_function(lambda: self.crowd.inside)
         self.guesses = Guesses()
@@ -147,7 +185,7 @@ class Gateway:
         if not self.session_rate.allows(_address(request)):
             self.metrics.limited("sessions")
             return _later(429, "too_many", "Too many new conversations from this address. Please wait a minute.")
-        beginning = read_beginning(await _body(request))
+        beginning = read_beginning(await read_body(request))
         if beginning.code is not None and not self.guesses.may(_address(request)):
             self.metrics.limited("codes")
             return _later(429, "too_many", "Too many wrong codes. Please try again later, or start without a code.")
@@ -155,12 +193,13 @@ class Gateway:
             if not free:
                 return self._shed()
             try:
-                patient = await self._patient(beginning)
+                conversation, patient = await self._beginning(beginning)
             except BadCode:
                 self.guesses.missed(_address(request))
                 raise
-            conversation = new_conversation()
-            turn = await self.turns.begin(conversation, patient)
+            # An invitation that is opened again goes on where it was.
+            turn = await self.turns.last(conversation) if beginning.patient is not None else None
+            turn = turn or await self.turns.begin(conversation, patient)
         self.metrics.sessions.inc()
         made = {"token": self.sessions.issue(conversation), "expires_in": self.sessions.lifetime, "turn": turn}
         return JSONResponse(made, 201)
@@ -171,7 +210,7 @@ class Gateway:
         except BadToken:
             raise BadToken(await self._last_words(request)) from None
         try:
-            message = read(await _body(request))
+            message = read(await read_body(request))
         except BadRequest as error:
             self.turns.refuse(conversation, error.words)
             raise
@@ -204,7 +243,7 @@ class Gateway:
             self.metrics.limited("pages")
             return None
         try:
-            words = read(await _body(request)).words
+            words = read(await read_body(request)).words
         except BadRequest as error:
             words = error.words
         return self.turns.last_words(words)
@@ -270,12 +309,56 @@ class Gateway:
             raise TooMany
         return await self.handouts.open(kind, request.path_params["link"])
 
-    async def _patient(self, beginning: Beginning) -> str | None:
+    async def _beginning(self, beginning: Beginning) -> tuple[str, str | None]:
+        """Return in which conversation somebody begins, and who they are; raises BadCode."""
         if beginning.code is not None:
-            return await self.handouts.patient(beginning.code)
-        if beginning.patient is not None:
-            return clinic_patient(beginning.patient, self.clinic_key, self.secret)
-        return None
+            return new_conversation(), await self.handouts.patient(beginning.code)
+        if beginning.patient is None:
+            return new_conversation(), None
+        if beginning.patient.startswith(INVITATION):
+            invited = self.invites.read(beginning.patient)
+            return invited.conversation, invited.patient
+        return new_conversation(), clinic_patient(beginning.patient, self.clinic_key, self.secret)
+
+    async def staff(self, request: Request) -> Response:
+        """The staff's list of what has come in."""
+        return _staff_page(await self.staff_pages.list(self._staff_token(request)))
+
+    async def staff_one(self, request: Request) -> Response:
+        """One of it, with what was written."""
+        sent = request.query_params.get("sent") == "yes"
+        return _staff_page(
+            await self.staff_pages.one(self._staff_token(request), request.path_params["notice"], sent=sent)
+        )
+
+    async def staff_summary(self, request: Request) -> Response:
+        """The therapist's page of the re-evaluation it is about."""
+        return HTMLResponse(await self.staff_pages.summary(self._staff_token(request), request.path_params["notice"]))
+
+    async def staff_pdf(self, request: Request) -> Response:
+        """The same as PDF."""
+        made = await self.staff_pages.pdf(self._staff_token(request), request.path_params["notice"])
+        return _file(made, "application/pdf", "summary.pdf")
+
+    async def staff_reply(self, request: Request) -> Response:
+        """What a member of the staff writes to the patient."""
+        token, notice = self._staff_token(request), request.path_params["notice"]
+        fields = dict(parse_qsl((await read_body(request)).decode("utf-8", "replace")))
+        text = fields.get("text", "")
+        try:
+            conversation = await self.staff_pages.reply(token, notice, fields.get("id", ""), text)
+        except BadRequest as error:
+            page = await self.staff_pages.one(token, notice, wrong=str(error), draft=text)
+            return _staff_page(page, 400)
+        with suppress(StoreError):
+            await self.courier.deliver(conversation)
+        return RedirectResponse(f"{STAFF_PATH}/{token}/{notice}?sent=yes", 303)
+
+    def _staff_token(self, request: Request) -> str:
+        if not self.page_rate.allows(_address(request)):
+            self.metrics.limited("pages")
+            raise TooMany
+        return str(request.path_params["token"])
 
     async def page_words(self, request: Request) -> Response:
         numbers = {**self.clinic.numbers_for(None), "clinic": self.clinic.name, "phone": self.clinic.phone}
@@ -343,6 +426,11 @@ class Gateway:
         self.metrics.purge_time.set(time.time())
         return purged
 
+    async def deliver(self) -> int:
+        """Send what is due in the outbox; return how many letters went; raises StoreError."""
+        # Before that the tables may be those of an older release.
+        return await self.courier.deliver() if self.turns.started else 0
+
     def answers(self) -> dict[Any, Answer]:
         """Return what is answered to each exception; it also counts what became of a turn."""
 
@@ -371,6 +459,7 @@ class Gateway:
             BadToken: bad_token,
             BadCode: _bad_code,
             NoPlan: _no_plan,
+            BadStaffLink: _no_plan,
             TooMany: _too_many,
             Stale: stale,
             NotSaved: not_saved,
@@ -401,11 +490,14 @@ def create_app(settings: Settings) -> Starlette:
         loading = asyncio.create_task(_load(gateway))
         purging = asyncio.create_task(_again_and_again(PURGE_SECONDS, gateway.purge))
         recovering = asyncio.create_task(_again_and_again(RECOVER_SECONDS, gateway.turns.recover))
+        delivering = asyncio.create_task(_again_and_again(DELIVER_SECONDS, gateway.deliver))
         yield
-        for task in (loading, purging, recovering):
+        await gateway.doors.close()
+        for task in (loading, purging, recovering, delivering):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        await gateway.courier.close()
         gateway.database.close()
 
     routes = [
@@ -417,6 +509,12 @@ def create_app(settings: Settings) -> Starlette:
         Route("/api/pictures", gateway.pictures),
         Route("/api/figure", gateway.figure),
         Route("/api/words", gateway.page_words),
+        Route("/channels/{channel}", gateway.doors.enter, methods=["GET", "POST"]),
+        Route(f"{STAFF_PATH}/{{token}}", gateway.staff),
+        Route(f"{STAFF_PATH}/{{token}}/{{notice:int}}", gateway.staff_one),
+        Route(f"{STAFF_PATH}/{{token}}/{{notice:int}}/summary", gateway.staff_summary),
+        Route(f"{STAFF_PATH}/{{token}}/{{notice:int}}/pdf", gateway.staff_pdf),
+        Route(f"{STAFF_PATH}/{{token}}/{{notice:int}}/reply", gateway.staff_reply, methods=["POST"]),
         Route("/plan/{link}", gateway.plan),
         Route("/plan/{link}/{form:str}", gateway.plan),
         Route("/summary/{link}", gateway.summary),
@@ -479,21 +577,6 @@ def _address(request: Request) -> str:
     return household(request.client.host) if request.client else ""
 
 
-async def _body(request: Request) -> bytes:
-    body = b""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > BODY_BYTES:
-                    raise BadRequest("too_large", f"The request is too large; allowed: {BODY_BYTES} bytes.")
-    except TimeoutError:
-        raise BadRequest("too_slow", f"The request came too slowly; allowed: {BODY_SECONDS:.0f} seconds.") from None
-    except ClientDisconnect:
-        raise BadRequest("broken_off", "The request broke off; allowed: a whole one.") from None
-    return body
-
-
 def headers_for(here: Clinic) -> dict[str, str]:
     """Return the headers of every response; only Plateau's pages and the clinic's may hold one in a frame."""
     return {"Content-Security-Policy": " ".join([POLICY, "'self'", *here.origins]), **HEADERS}
@@ -509,6 +592,12 @@ def _form(request: Request, *known: str) -> str | None:
     if form is not None and form not in known:
         raise NoPlan
     return form
+
+
+def _staff_page(page: str, status: int = 200) -> Response:
+    # The one kind of page that has a form; nobody else's may send it.
+    policy = POLICY.replace("form-action 'none'", "form-action 'self'") + " 'none'"
+    return HTMLResponse(page, status, {"Content-Security-Policy": policy})
 
 
 def _file(body: bytes, kind: str, name: str) -> Response:

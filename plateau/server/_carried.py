@@ -62,13 +62,56 @@ class SlotsCarried(Event):  # type: ignore[misc]
                 tracker.slots[name].value = value
 
 
+class Aside(Event):  # type: ignore[misc]
+    """Something said in between that the dialogue takes no notice of, by the patient, the staff or the gateway.
+
+    It is a turn like any other: it has a number and a reply.
+    """
+
+    type_name = "aside"
+
+    def __init__(
+        self, who: str, text: str, timestamp: float | None = None, metadata: dict[str, Any] | None = None
+    ) -> None:
+        self.who, self.text = who, text
+        super().__init__(timestamp, metadata)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Aside):
+            return NotImplemented
+        return (self.who, self.text) == (other.who, other.text)
+
+    def __hash__(self) -> int:
+        return hash((self.type_name, self.who, self.text))
+
+    def __str__(self) -> str:
+        # Without the text: it may be the patient's.
+        return f"{type(self).__name__}({self.who})"
+
+    __repr__ = __str__
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**super().as_dict(), "who": self.who, "text": self.text}
+
+    @classmethod
+    def _from_parameters(cls, parameters: dict[str, Any]) -> Aside:
+        return cls(parameters["who"], parameters["text"], parameters.get("timestamp"), parameters.get("metadata"))
+
+    def as_story_string(self) -> None:
+        """Return nothing: it belongs to no story."""
+        return
+
+    def apply_to(self, tracker: DialogueStateTracker) -> None:
+        """Change nothing."""
+
+
 def turns_of(tracker: DialogueStateTracker) -> int:
     """Return how many messages of the user the conversation has had, those before the tracker's first event too."""
     turns = 0
     for event in tracker.events:
         if isinstance(event, SlotsCarried):
             turns = event.turns
-        elif isinstance(event, UserUttered):
+        elif isinstance(event, UserUttered | Aside):
             turns += 1
     return turns
 

@@ -95,6 +95,55 @@ class Handouts:
             "code_until": code_until.isoformat(timespec="seconds"),
         }
 
+    async def plan_link(self, conversation: str) -> str:
+        """Return the path of a new link to the page of a conversation's latest plan; raises NoPlan."""
+        link = new_link()
+        until = datetime.now(UTC) + min(
+            timedelta(days=self._clinic.keep_days), timedelta(hours=self._clinic.link_hours)
+        )
+
+        def work(session: Session) -> bool:
+            repository = Repository(session)
+            row = repository.reevaluation(conversation)
+            if row is None or row.assessment is None:
+                return False
+            repository.save_link(conversation, row.run, PLAN, digest(self._secret, PLAN, link), until)
+            return True
+
+        if not await self._database.run(work):
+            raise NoPlan
+        return f"/plan/{link}"
+
+    async def for_clinic(self, conversation: str) -> tuple[dict[str, Any], str]:
+        """Return a conversation's latest finished re-evaluation as a FHIR R4 bundle, and its tier; raises NoPlan."""
+        opened = await self._latest(conversation)
+        tier: str = opened.visits[-1].assessment["tier"]
+        return await asyncio.to_thread(self.fhir, opened), tier
+
+    async def clinic_pdf(self, conversation: str) -> bytes:
+        """Return the therapist's summary of a conversation's latest re-evaluation as PDF; raises NoPlan."""
+        return await asyncio.to_thread(self.summary_pdf, await self._latest(conversation))
+
+    async def clinic_page(self, conversation: str, style: str, pdf: str) -> str:
+        """Return the therapist's page of a conversation's latest re-evaluation; raises NoPlan."""
+        opened = await self._latest(conversation)
+        page = await asyncio.to_thread(summary, opened.visits, opened.place, self._words)
+        return summary_html(page, opened.place, self._words, Links(style=style, pdf=pdf))
+
+    async def _latest(self, conversation: str) -> Opened:
+        def work(session: Session) -> Opened | None:
+            repository = Repository(session)
+            row = repository.reevaluation(conversation)
+            if row is None or row.assessment is None or not (visits := visits_until(repository, row)):
+                return None
+            place = place_of(self._clinic, row.answers.get("country"), self._signed)
+            return Opened(visits, place, datetime.now(UTC), row)
+
+        opened = await self._database.read(work)
+        if opened is None:
+            raise NoPlan
+        return opened
+
     async def pictures(self, conversation: str) -> tuple[Picture, ...]:
         """Return the pictures of the page of a conversation's latest plan; raises NoPlan."""
 

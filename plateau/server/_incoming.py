@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import unicodedata
@@ -9,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from starlette.requests import ClientDisconnect, Request
+
 from plateau.channels import COMMANDS
 from plateau.protocol import QUESTIONS, InvalidAnswer, validate
 
-from ._limits import TEXT_CHARACTERS
+from ._limits import BODY_BYTES, BODY_SECONDS, TEXT_CHARACTERS
 
 ID_CHARACTERS = 64
 BEGINNING_CHARACTERS = 2048
@@ -38,7 +41,8 @@ class BadRequest(ValueError):
 class Incoming:
     """One message: the client's own id for it, and exactly one of words, answers or a command.
 
-    `after` is the number of the turn that the client last saw, where it says so.
+    `after` is the number of the turn that the client last saw, where it says so. The rest no client can set: `channel`
+    is the messenger that `text` or `tap` came by, yet to be understood; `aside` is what the gateway puts in between.
     """
 
     id: str
@@ -47,6 +51,9 @@ class Incoming:
     command: str | None = None
     question: str | None = None
     after: int | None = None
+    channel: str | None = None
+    tap: str | None = None
+    aside: str | None = None
 
     @property
     def words(self) -> str:
@@ -76,6 +83,22 @@ class Beginning:
 
     code: str | None = None
     patient: str | None = None
+
+
+async def read_body(request: Request, most: int = BODY_BYTES) -> bytes:
+    """Return the body of a request, of `most` bytes; raises BadRequest."""
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise BadRequest("too_large", f"The request is too large; allowed: {most} bytes.")
+    except TimeoutError:
+        raise BadRequest("too_slow", f"The request came too slowly; allowed: {BODY_SECONDS:.0f} seconds.") from None
+    except ClientDisconnect:
+        raise BadRequest("broken_off", "The request broke off; allowed: a whole one.") from None
+    return body
 
 
 def read_beginning(body: bytes) -> Beginning:

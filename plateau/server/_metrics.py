@@ -42,6 +42,12 @@ class Metrics:
         self._spoken = self._counter("safety_texts", "Safety texts said, by the text's name in safety.yml", ["text"])
         self.net_alone = self._counter("safety_net_alone", "Answers to danger that the safety net gave alone")
         self._errors = self._counter("database_errors", "Failed database work; conflicts are harmless", ["kind"])
+        self._arrivals = self._counter(
+            "arrivals", "Messages of messengers, by what became of them", ["channel", "outcome"]
+        )
+        self._letters = self._counter(
+            "letters", "Letters of the outbox, by what became of a try", ["target", "outcome"]
+        )
         self.sessions = self._counter("sessions", "Conversations begun")
         self._limited = self._counter("rate_limited", "Requests refused, by the limit they met", ["limit"])
         self.purged = self._counter("purged_conversations", "Conversations deleted because their time was over")
@@ -73,6 +79,14 @@ class Metrics:
         for text in texts:
             self._spoken.labels(text).inc()
         return bool(texts)
+
+    def arrived(self, channel: str, outcome: str) -> None:
+        """Count one message or request of a messenger."""
+        self._arrivals.labels(channel, outcome).inc()
+
+    def letter(self, target: str, outcome: str) -> None:
+        """Count one try to send a letter: sent, failed (to be tried again) or given_up."""
+        self._letters.labels(target, outcome).inc()
 
     def limited(self, limit: str) -> None:
         """Count one request over a limit; `limit` is one of LIMITS."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from weakref import WeakValueDictionary
@@ -16,20 +16,31 @@ from rasa.core.channels.channel import UserMessage
 from rasa.shared.core.trackers import DialogueStateTracker
 from sqlalchemy.orm import Session
 
-from plateau.channels import Dialogue, turn_screen
+from plateau.channels import BadTap, Dialogue, Said, meant, turn_screen
 from plateau.content import Catalog, Clinic, clinic
 from plateau.escalation import clinic_rules
 from plateau.protocol import QUESTIONS, answered_together, merge_flags, red_flags, screen
 from plateau.server._actions import Failures, failures
-from plateau.server._carried import new_session, slots_before, turns_of
+from plateau.server._carried import Aside, new_session, slots_before, turns_of
 from plateau.server._channel import TurnChannel
 from plateau.server._incoming import WORD_JOINER, BadRequest, Incoming
+from plateau.server._limits import TEXT_CHARACTERS
 from plateau.server._metrics import Metrics
 from plateau.server._net import SafetyNet, said
+from plateau.server._news import (
+    MESSAGE_URGENCY,
+    NOTE,
+    SUMMARY,
+    TIER_URGENCY,
+    News,
+    Noticed,
+    channel_of,
+    letter_key,
+)
 from plateau.server._sessions import BadToken
 from plateau.server._visits import LAST_VISITS, previous_of
-from plateau.server.tracker_store import PlateauTrackerStore
-from plateau.store import Conflict, Database, Inbox, Repository, StoreError, Unanswered
+from plateau.server.tracker_store import PlateauTrackerStore, with_staff
+from plateau.store import Conflict, Contacts, Database, Inbox, Outbox, Repository, StoreError, Unanswered
 from plateau.understanding.listener import Heard
 
 logger = logging.getLogger(__name__)
@@ -49,6 +60,8 @@ START = "start"
 FIRST_ID = "·start"
 # What stays of a conversation whose patient declined: where to call, and that we may not ask.
 KEPT_AFTER_DECLINE = ("started", "stage", "for_whom", "country", "consent")
+# What the staff writes; any other aside is the id of a text.
+STAFF = "staff"
 # What the dialogue says to red flags that a patient settles.
 SETTLING_TEXTS = {"safety.mistake", "safety.checked"}
 INTENTS = {
@@ -93,6 +106,17 @@ class _Received:
     tracker: DialogueStateTracker | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """A turn that the dialogue takes no notice of: what is said, and whether a person writes with the patient now."""
+
+    who: str
+    text: str
+    messages: Sequence[Mapping[str, Any]]
+    staff: bool | None = None
+    noticed: tuple[Noticed, ...] = ()
+
+
 class Turns:
     """Takes the messages of all conversations of this worker."""
 
@@ -101,6 +125,7 @@ class Turns:
     ) -> None:
         self._database, self._clinic, self._words, self._net = database, clinic, words, net
         self._metrics = metrics or Metrics()
+        self._news = News(clinic, words)
         self._agent: Agent | None = None
         self._store: PlateauTrackerStore | None = None
         # For the one thing that is said when the database cannot be read: which number to call.
@@ -109,6 +134,11 @@ class Turns:
 
     def start(self, agent: Agent, store: PlateauTrackerStore) -> None:
         self._agent, self._store = agent, store
+
+    @property
+    def started(self) -> bool:
+        """Whether the model is loaded and the database has this release's tables."""
+        return self._agent is not None
 
     async def begin(self, conversation: str, patient: str | None = None) -> dict[str, Any]:
         """Start a conversation: the greeting and the first question; `patient` is someone known."""
@@ -148,6 +178,16 @@ class Turns:
                         return held
             raise NotSaved(self._apology(conversation, message, heard)) from None
 
+    async def say(self, conversation: str, message: Incoming) -> dict[str, Any]:
+        """Bring in what the gateway or the staff says, once however often it is sent; raises StoreError or BadToken."""
+        async with self._one_at_a_time(conversation):
+            held = await self._held(conversation, message.id)
+            if held is not None:
+                return held
+            if await self.last(conversation) is None:
+                raise BadToken
+            return await self._answer(conversation, message, ())
+
     async def recover(self) -> int:
         """Answer the messages that a worker which died has left in the inbox; return how many got their replies."""
         if self._agent is None:
@@ -163,6 +203,7 @@ class Turns:
                 async with self._one_at_a_time(conversation, seconds=0):
                     waiting = await self._database.read(_waiting(conversation))
                     recovered += await self._catch_up(conversation, waiting)
+        self._metrics.recovered.inc(recovered)
         return recovered
 
     async def _take(self, conversation: str, message: Incoming, heard: tuple[Heard, ...]) -> dict[str, Any]:
@@ -173,7 +214,7 @@ class Turns:
             received = await self._receive(conversation, message, heard)
             if received.left:
                 # What was sent before is answered before.
-                await self._catch_up(conversation, received.left)
+                self._metrics.recovered.inc(await self._catch_up(conversation, received.left))
                 received = await self._receive(conversation, message, heard, after_all=True)
             if received.held is not None:
                 self._metrics.turn("replayed")
@@ -220,19 +261,57 @@ class Turns:
                 message = Incoming.from_dict(one.message)
                 await asyncio.wait_for(self._answer(conversation, message, self._heard(message)), TURN_SECONDS)
                 answered += 1
-                self._metrics.recovered.inc()
             except (Unanswerable, BadRequest, BadToken, Stale) as error:
                 logger.error("a message left in the inbox was given up: %s", type(error).__name__)
-                await self._database.run(_drop(conversation, one.client_message_id))
+                await self._database.run(self._given_up(conversation, one))
             except Exception as error:
                 # Whatever it is, it must not keep the messages after it waiting; so many attempts, and it is given up.
                 logger.error("a message left in the inbox waits on: %s", type(error).__name__)
+                await self._database.run(self._warned(conversation, one))
         return answered
+
+    async def arrive(self, conversation: str) -> int:
+        """Answer what a messenger has brought and waits in the inbox; return how many messages got replies."""
+        async with self._one_at_a_time(conversation):
+            return await self._catch_up(conversation, await self._database.read(_waiting(conversation)))
+
+    def _given_up(self, conversation: str, one: Unanswered) -> Callable[[Session], None]:
+        """Let a message go; who wrote it on a messenger is told so, for no error reaches them otherwise."""
+
+        def work(session: Session) -> None:
+            Inbox(session).drop(conversation, one.client_message_id)
+            message = Incoming.from_dict(one.message)
+            self._note(session, conversation, message, self._heard(message))
+
+        return work
+
+    def _warned(self, conversation: str, one: Unanswered) -> Callable[[Session], None]:
+        """Answer danger on a messenger now, whatever becomes of the message."""
+        message = Incoming.from_dict(one.message)
+        heard = self._heard(message)
+
+        def work(session: Session) -> None:
+            if _is_emergency(heard):
+                self._note(session, conversation, message, heard)
+
+        return work
+
+    def _note(self, session: Session, conversation: str, message: Incoming, heard: tuple[Heard, ...]) -> None:
+        if (channel := channel_of(conversation)) is None:
+            return
+        content = {"messages": self._apology(conversation, message, heard)["messages"]}
+        key = letter_key(NOTE, conversation, message.id)
+        Outbox(session).put(key, conversation, NOTE, channel, content)
 
     def refuse(self, conversation: str, words: str) -> None:
         """Let a message go that cannot be taken; raises NotSaved with the number to call if it tells of danger."""
         if reply := self.last_words(words, conversation):
             raise NotSaved(reply)
+
+    def sorry(self, words: str) -> list[dict[str, Any]]:
+        """Return the messages for words that cannot be taken now: danger first, then that they were not saved."""
+        messages: list[dict[str, Any]] = self._apology("", Incoming("refused"), self._net.hear(words))["messages"]
+        return messages
 
     def last_words(self, words: str, conversation: str = "") -> dict[str, Any] | None:
         """Return what is said to danger in words that cannot be taken, with the number to call; else None."""
@@ -276,7 +355,9 @@ class Turns:
             yield
 
     def _heard(self, message: Incoming) -> tuple[Heard, ...]:
-        """Red flags in the message: said in words, or ticked in a safety list."""
+        """Red flags in the message: said in words, or ticked in a safety list; the staff says none."""
+        if message.aside is not None:
+            return ()
         ticked = [flag for flag in red_flags(message.answers) if flag["state"] == "reported"]
         return (*self._net.hear(message.words), *(Heard(flag["id"], flag["tier"], "") for flag in ticked))
 
@@ -295,9 +376,18 @@ class Turns:
     ) -> dict[str, Any]:
         if self._agent is None or self._store is None:
             raise StoreError("the model is not loaded")
+        if message.channel is not None:
+            message = self._understood(message, await self.last(conversation))
         for _ in range(TRIES):
             with suppress(Conflict):
-                return await self._turn(self._agent, self._store, conversation, message, heard, tracker)
+                try:
+                    return await self._turn(self._agent, self._store, conversation, message, heard, tracker)
+                except BadRequest:
+                    if message.channel is None:
+                        raise
+                    # Where nothing else can be shown, it is said.
+                    message = _aside(message, "channels.said.not_asked")
+                    return await self._turn(self._agent, self._store, conversation, message, heard, None)
             # Another worker was quicker: what it saved is now the truth, be it this very message or one before it.
             self._metrics.conflicts.inc()
             tracker = None
@@ -307,6 +397,21 @@ class Turns:
             if message.after is not None:
                 _check_latest(await self.last(conversation), message, heard)
         raise StoreError("other turns of this conversation were always saved first")
+
+    def _understood(self, message: Incoming, last: Mapping[str, Any] | None) -> Incoming:
+        """Return what a messenger's message means to the latest reply: a number may be an option, say."""
+        channel = message.channel or ""
+        try:
+            found = meant(channel, Said(message.text, message.tap), last, self._words)
+        except BadTap:
+            return _aside(message, "channels.said.stale")
+        if found.redraw is not None or (found.after is not None and (last is None or last["number"] != found.after)):
+            return _aside(message, "channels.said.stale")
+        if found.text is not None and len(found.text) > TEXT_CHARACTERS:
+            return _aside(message, "channels.said.too_long")
+        return replace(
+            message, text=found.text, tap=None, answers=found.answers, command=found.command, question=found.question
+        )
 
     async def _turn(
         self,
@@ -319,28 +424,77 @@ class Turns:
     ) -> dict[str, Any]:
         channel, failed = TurnChannel(), Failures()
         told: dict[str, Any] = {}
+        noticed: list[Noticed] = []
+        beside: _Beside | None = None
 
         def make_reply(tracker: DialogueStateTracker) -> Mapping[str, Any]:
             if failed.names or not channel.messages:
                 raise StoreError(
                     f"the turn is not saved, for an action failed: {', '.join(failed.names) or 'no answer'}"
                 )
-            told.update(self._reply(message, tracker, channel.messages, heard))
+            noticed.extend([*self._news.noticed(channel.messages, tracker.current_slot_values())])
+            noticed.extend(beside.noticed if beside else ())
+            told.update(self._reply(message, tracker, channel.messages, heard, noticed, beside))
             return told
+
+        def write(session: Session) -> None:
+            if not _drops(message, told):
+                self._news.write(session, conversation, told, noticed)
+            if beside is not None and beside.staff is not None:
+                Repository(session).hand_over(conversation, beside.staff)
+            for kind in [one.kind for one in noticed if one.kind == SUMMARY]:
+                Repository(session).audit(f"{kind}_sent", conversation)
 
         token = failures.set(failed)
         try:
-            with store.pending_reply(conversation, message.id, make_reply, tracker) as pending:
-                held = tracker.current_slot_values() if tracker else await self._slots(store, conversation)
-                await agent.handle_message(self._user_message(conversation, message, channel, held))
+            with store.pending_reply(conversation, message.id, make_reply, tracker, write) as pending:
+                here = tracker if tracker is not None else await store.peek(conversation)
+                beside = self._beside(message, here, heard)
+                if beside is None:
+                    held = here.current_slot_values() if here is not None else {}
+                    await agent.handle_message(self._user_message(conversation, message, channel, held))
+                else:
+                    channel.messages.extend(dict(one) for one in beside.messages)
+                    await _say(store, conversation, beside)
         finally:
             failures.reset(token)
         if not pending.saved:
             raise StoreError("the turn was not saved")
-        if message.command != "resume" and told["stage"] == "declined":
+        if _drops(message, told):
             await self._drop_words(store, conversation, message.id, told)
         self._metrics.turn("saved")
         return told
+
+    def _beside(self, message: Incoming, here: DialogueStateTracker | None, heard: tuple[Heard, ...]) -> _Beside | None:
+        """Return what the gateway answers without the dialogue; danger is always the dialogue's."""
+        if here is None or heard:
+            return None
+        slots = here.current_slot_values()
+        if message.aside == STAFF:
+            return _Beside(
+                "staff", message.text or "", [self._text("staff.from_staff", slots, message.text)], staff=True
+            )
+        if message.aside is not None:
+            return _Beside("gateway", message.aside, [self._text(message.aside, slots)])
+        if message.command == "share":
+            return self._shared(slots)
+        if not with_staff(here):
+            return None
+        if message.text is None or message.text.strip(" .!").lower() in self._words.tree("staff")["continue_words"]:
+            return _Beside("patient", message.text or "", [self._text("staff.back", slots)], staff=False)
+        told = Noticed("message", MESSAGE_URGENCY, {"text": message.text})
+        return _Beside("patient", message.text, [self._text("staff.passed_on", slots)], noticed=(told,))
+
+    def _shared(self, slots: Mapping[str, Any]) -> _Beside:
+        assessment = slots.get("assessment")
+        if slots.get("stage") != "plan" or not assessment or not self._news.summaries:
+            return _Beside("patient", "share", [self._text("staff.nothing_to_share", slots)])
+        told = Noticed(SUMMARY, TIER_URGENCY[assessment["tier"]])
+        return _Beside("patient", "share", [self._text("staff.shared", slots)], noticed=(told,))
+
+    def _text(self, name: str, slots: Mapping[str, Any], text: str | None = None) -> dict[str, Any]:
+        values = {**self._numbers(slots), **({} if text is None else {"text": text})}
+        return {"id": name, "kind": "say", "text": self._words.get(name, **values)}
 
     async def _slots(self, store: PlateauTrackerStore, conversation: str) -> dict[str, Any]:
         tracker = await store.peek(conversation)
@@ -413,15 +567,23 @@ class Turns:
         tracker: DialogueStateTracker,
         messages: list[dict[str, Any]],
         heard: tuple[Heard, ...],
+        noticed: Iterable[Noticed] = (),
+        beside: _Beside | None = None,
     ) -> dict[str, Any]:
         slots = tracker.current_slot_values()
         stage = slots.get("stage")
+        messages = self._news.told(messages, noticed, self._numbers(slots))
+        staff = with_staff(tracker) if beside is None or beside.staff is None else beside.staff
+        if staff and stage != "emergency":
+            stage = STAFF
         if missing := self._unsaid(heard, slots, messages):
             # The dialogue did not act on what the net heard: the net speaks first.
             messages = [*said(missing, self._words, self._numbers(slots)), *messages]
         self._countries[tracker.sender_id] = slots.get("country")
         asked = slots.get("requested_slot") if tracker.active_loop_name else None
-        dialogue = Dialogue(stage, asked, _answers(slots), self._numbers(slots), slots.get("before") or {})
+        dialogue = Dialogue(
+            stage, asked, _answers(slots), self._numbers(slots), slots.get("before") or {}, bool(self._news.summaries)
+        )
         return {
             "id": message.id,
             "number": turns_of(tracker),
@@ -467,15 +629,37 @@ class Turns:
         events = new_session(kept, reply["number"])
 
         def work(session: Session) -> None:
-            repository = Repository(session)
+            repository, contacts = Repository(session), Contacts(session)
+            contact = contacts.of(conversation) if channel_of(conversation) else None
             repository.forget(conversation)
             repository.append(conversation, None, [event.as_dict() for event in events])
             repository.save_consent(conversation, "declined", self._clinic.consent_version)
             repository.remember_reply(conversation, message_id, reply)
+            if contact is not None:
+                contacts.add(contact.digest, contact.channel, conversation, contact.address)
+            self._news.write(session, conversation, reply, ())
 
         await self._database.run(work)
         await asyncio.to_thread(self._database.scrub)
         store.discard(conversation)
+
+
+async def _say(store: PlateauTrackerStore, conversation: str, beside: _Beside) -> None:
+    """Save a turn of which the dialogue takes no notice."""
+    tracker = await store.retrieve(conversation)
+    if tracker is None:
+        raise StoreError("there is no such conversation")
+    tracker.update(Aside(beside.who, beside.text))
+    await store.save(tracker)
+
+
+def _aside(message: Incoming, text: str) -> Incoming:
+    return Incoming(message.id, channel=message.channel, aside=text)
+
+
+def _drops(message: Incoming, reply: Mapping[str, Any]) -> bool:
+    """Tell whether a reply ends consent, so that what was said before it goes."""
+    return message.command != "resume" and reply["stage"] == "declined"
 
 
 def _is_emergency(heard: Iterable[Heard]) -> bool:

@@ -71,6 +71,7 @@ class PendingReply:
     make_reply: MakeReply
     saved: bool = False
     tracker: DialogueStateTracker | None = None
+    beside: Callable[[Session], None] | None = None
 
 
 _pending: ContextVar[PendingReply | None] = ContextVar("plateau_pending_reply", default=None)
@@ -128,15 +129,16 @@ class PlateauTrackerStore(TrackerStore, SerializedTrackerAsText):  # type: ignor
         client_message_id: str,
         make_reply: MakeReply,
         tracker: DialogueStateTracker | None = None,
+        beside: Callable[[Session], None] | None = None,
     ) -> Iterator[PendingReply]:
         """Within the block, the turn that this task saves also stores its reply, in the same transaction.
 
-        The turn goes on from `tracker`, if it was read before, without reading it again.
+        The turn goes on from `tracker`, if it was read before, without reading it again. `beside` is done there too.
 
         `make_reply(tracker)` is called once, when the turn is saved: the output channel holds every message by then.
         What it raises reaches the caller of the turn, and nothing is saved.
         """
-        pending = PendingReply(conversation_id, client_message_id, make_reply, tracker=tracker)
+        pending = PendingReply(conversation_id, client_message_id, make_reply, tracker=tracker, beside=beside)
         token = _pending.set(pending)
         try:
             yield pending
@@ -166,6 +168,8 @@ class PlateauTrackerStore(TrackerStore, SerializedTrackerAsText):  # type: ignor
             self._project(session, tracker)
             if pending is not None and reply is not None:
                 repository.remember_reply(tracker.sender_id, pending.client_message_id, reply)
+                if pending.beside is not None:
+                    pending.beside(session)
             return position
 
         position = await self.database.run(work)
@@ -261,6 +265,12 @@ class PlateauTrackerStore(TrackerStore, SerializedTrackerAsText):  # type: ignor
         except Exception as error:
             # The text of the error may quote the patient; where it happened does not.
             raise StoreError(f"the turn could not be projected: {type(error).__name__} at {_place(error)}") from None
+
+
+def with_staff(tracker: DialogueStateTracker | None) -> bool:
+    """Tell whether a person of the clinic wrote with the patient when the tracker was read."""
+    mark: _Mark | None = vars(tracker).get(_MARK) if tracker is not None else None
+    return mark is not None and mark.position.with_staff
 
 
 def make_loud(agent: Agent) -> PlateauTrackerStore:

@@ -17,7 +17,10 @@ from ._sealing import DataKey
 
 @dataclass(frozen=True, slots=True)
 class ContactRow:
-    """A conversation's patient on a messenger; `stopped` while they want no messages."""
+    """A conversation's patient on a messenger; `stopped` while they want no messages.
+
+    `active_at` (UTC) is when the conversation last had a turn.
+    """
 
     digest: str
     conversation_id: str
@@ -25,6 +28,7 @@ class ContactRow:
     address: str
     last_order: int | None
     stopped: bool
+    active_at: datetime
 
 
 def _utc_now() -> datetime:
@@ -96,14 +100,22 @@ class Contacts:
             Contact.last_order,
             Contact.stopped_at,
             Conversation.key_id,
+            Conversation.updated_at,
         )
         found = found.join(Conversation, Conversation.id == Contact.conversation_id).where(condition)
         row = self._session.execute(found).one_or_none()
         if row is None or (key := self._vault_key(row.key_id)) is None:
             return None
         address = key.open(row.sealed, "contacts", row.conversation_id, row.channel)
-        stopped = row.stopped_at is not None
-        return ContactRow(row.digest, row.conversation_id, row.channel, address, row.last_order, stopped)
+        return ContactRow(
+            digest=row.digest,
+            conversation_id=row.conversation_id,
+            channel=row.channel,
+            address=address,
+            last_order=row.last_order,
+            stopped=row.stopped_at is not None,
+            active_at=row.updated_at,
+        )
 
     def _key(self, conversation_id: str) -> DataKey:
         found = select(Conversation.key_id).where(Conversation.id == conversation_id)

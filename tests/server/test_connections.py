@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from plateau.cli import _server
-from plateau.server import _app
+from plateau.server import _incoming
 
 New = Callable[[str], Awaitable[Any]]
 Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -56,7 +56,7 @@ class Port:
 async def port(served: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Port]:
     monkeypatch.setattr(_server, "HEAD_SECONDS", LATER)
     monkeypatch.setattr(_server, "BODY_CUT_SECONDS", LATER)
-    monkeypatch.setattr(_app, "BODY_SECONDS", SOON)
+    monkeypatch.setattr(_incoming, "BODY_SECONDS", SOON)
     config = uvicorn.Config(served[1], lifespan="off", ws="none", log_config=None, access_log=False)
     config.load()
     here = Port(config)

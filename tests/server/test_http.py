@@ -772,7 +772,7 @@ def test_every_move_a_patient_can_tap_has_its_intent() -> None:
     domain = yaml.safe_load(Path("domain.yml").read_text(encoding="utf-8"))
     assert set(INTENTS.values()) <= {next(iter(intent)) for intent in domain["intents"]}
     # These fill slots as an answer does.
-    assert set(COMMANDS) - set(INTENTS) == {"skip", "dont_know", "confirm"}
+    assert set(COMMANDS) - set(INTENTS) == {"skip", "dont_know", "confirm", "share"}
 
 
 @pytest.mark.parametrize(("hours", "taken"), [(0, True), (11, True), (13, False), (-1, True), (-48, True)])

@@ -46,7 +46,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from plateau.server import tracker_store as module
-from plateau.server._carried import SlotsCarried
+from plateau.server._carried import Aside, SlotsCarried
 from plateau.server.tracker_store import PlateauTrackerStore, make_loud
 from plateau.store import Conflict, Database, Repository, StoreError
 
@@ -167,7 +167,7 @@ async def test_every_kind_of_event_comes_back(database: Database, store: Plateau
 async def test_the_table_of_events_is_complete() -> None:
     # Rasa's own story tests define more, which no conversation holds.
     kinds = [kind for kind in all_subclasses(rasa_events.Event) if kind.__module__ == rasa_events.__name__]
-    assert {*(kind.type_name for kind in kinds), SlotsCarried.type_name} == set(module._EVENT_TYPES)
+    assert {*(kind.type_name for kind in kinds), SlotsCarried.type_name, Aside.type_name} == set(module._EVENT_TYPES)
     assert {make().type_name for make in TURN} <= set(module._EVENT_TYPES)
 
 

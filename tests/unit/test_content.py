@@ -21,6 +21,7 @@ FOUR = ("ask", "retry", "why", "label")
 LISTS = (
     r"faq\.\w+\.match", r"page\.emergency\.signs", r"report\.flare\.\w+", r"report\.help\.\w*signs",
     r"channels\.words\.\w+", r"channels\.number_words", r"channels\.numbers",
+    r"staff\.continue_words",
 )  # fmt: skip
 # Names that may stand in braces, by the file or the text they stand in.
 PLACEHOLDERS = {
@@ -48,7 +49,7 @@ DANGER = (
 )  # fmt: skip
 ABBREVIATIONS = {"NPRS", "PSFS", "COVID", "CRPS"}
 # What is typed in a text message, which has no other way to set it apart.
-TYPED = {"BACK", "SKIP", "STOP", "START", "HELP", "MISTAKE", "CHECKED"}
+TYPED = {"BACK", "SKIP", "STOP", "START", "HELP", "MISTAKE", "CHECKED", "SEND"}
 
 
 def fields(text: str) -> set[str]:

@@ -53,17 +53,21 @@ class Email:
         self._seconds = seconds
 
     async def send(self, key: str, letter: Letter) -> None:
-        """Send `subject`, `text` and `attachments`, under the key's Message-ID; raises Unreachable or Refused."""
-        await asyncio.to_thread(self._deliver, self._written(key, letter))
+        """Send `subject`, `text` and `attachments`, under the key's Message-ID; raises Unreachable or Refused.
+
+        `to` has it go to others than the staff: a patient who is invited.
+        """
+        readers = tuple(letter.get("to") or self._readers)
+        await asyncio.to_thread(self._deliver, self._written(key, letter, readers), readers)
 
     async def close(self) -> None:
         """Nothing is kept open."""
 
-    def _written(self, key: str, letter: Letter) -> EmailMessage:
+    def _written(self, key: str, letter: Letter, readers: Sequence[str]) -> EmailMessage:
         message = EmailMessage(policy=SMTP)
         message["Subject"] = " ".join(letter["subject"].split())
         message["From"] = self._sender
-        message["To"] = ", ".join(self._readers)
+        message["To"] = ", ".join(readers)
         message["Date"] = formatdate(localtime=False)
         # The same when it is sent again, so that a mail program shows it once.
         message["Message-ID"] = f"<{sha256(key.encode()).hexdigest()[:32]}@{self._sender.rpartition('@')[2]}>"
@@ -75,10 +79,10 @@ class Email:
             message.add_attachment(one["bytes"], maintype=main, subtype=sub, filename=one["name"])
         return message
 
-    def _deliver(self, message: EmailMessage) -> None:
+    def _deliver(self, message: EmailMessage, readers: Sequence[str]) -> None:
         try:
             with self._session() as session:
-                refused = session.send_message(message, self._sender, self._readers)
+                refused = session.send_message(message, self._sender, readers)
         except smtplib.SMTPRecipientsRefused as error:
             raise _answered("no reader is taken", min(code for code, _ in error.recipients.values())) from None
         except smtplib.SMTPDataError as error:
@@ -94,7 +98,7 @@ class Email:
             logger.error("email: no session with the mail server (%s)", type(error).__name__)
             raise Unreachable(f"email: no session with the mail server ({type(error).__name__})") from None
         if refused:
-            logger.error("email: %d of %d readers were not taken", len(refused), len(self._readers))
+            logger.error("email: %d of %d readers were not taken", len(refused), len(readers))
 
     def _session(self) -> smtplib.SMTP:
         if self._encrypted:
