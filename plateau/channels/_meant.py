@@ -10,12 +10,14 @@ from typing import Any
 from plateau.content import Catalog
 
 from . import _telegram
-from ._asked import FEW_NUMBERS, NONE, Asked, Turn, asked, is_lettered, is_marked, kind_of, none_of, options
+from ._asked import FEW_NUMBERS, LETTERS, NONE, Asked, Turn, asked, is_lettered, is_marked, kind_of, none_of, options
 from ._said import Meant, Said
 from ._tap import BadTap, Tap, read
 
-# Where what is typed can only mean a command of the screen, and where its rows are numbered.
+# Where what is typed can be a command of the screen, for no question is asked.
 WORDED = ("review", "plan", "emergency", "end")
+# Where the answers of the review are numbered.
+LISTED = ("sms", "whatsapp", "messenger")
 # Where there is something to tap; only on Telegram a message can be drawn anew.
 TAPPED = ("whatsapp", "telegram", "messenger")
 # What joins two numbers, and what stands around one: "1, 3", "1 and 3", "(2)", "#2", "2."; not "1.3", "10/10" or "1-3".
@@ -44,7 +46,7 @@ def _answered(channel: str, text: str, turn: Turn, words: Catalog) -> Meant | No
         value = _value(channel, plain, question, words)
         return None if value is None else Meant(answers={question["id"]: value}, after=after)
     kind = kind_of(turn)
-    if kind == "review" and channel != "webhook":
+    if kind == "review" and channel in LISTED:
         places = _numbers(plain, words)
         rows = turn["screen"]["rows"]
         if places and len(places) == 1 and 1 <= places[0] <= len(rows):
@@ -75,7 +77,8 @@ def _value(channel: str, plain: str, question: Asked, words: Catalog) -> Any:
     if not is_marked(channel, question):
         return None
     if is_lettered(question):
-        places = [ord(plain.strip(_AROUND)) - ord("a") + 1] if re.fullmatch("[a-z]", plain.strip(_AROUND)) else None
+        letter = plain.strip(_AROUND).upper()
+        places = [LETTERS.index(letter) + 1] if len(letter) == 1 and letter in LETTERS else None
     else:
         places = _numbers(plain, words)
     return _chosen(question, places, several) if places else None
@@ -83,7 +86,7 @@ def _value(channel: str, plain: str, question: Asked, words: Catalog) -> Any:
 
 def _chosen(question: Asked, places: Sequence[int], several: bool) -> Any:
     shown = options(question)
-    if several and list(places) == [0] and none_of(question):
+    if list(places) == [0] and none_of(question):
         return [NONE]
     if not all(1 <= place <= len(shown) for place in places):
         return None

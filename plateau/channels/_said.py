@@ -21,8 +21,8 @@ class Said:
 class Meant:
     """What it means: exactly one of words for the reader, answers, or a command (`question` goes with "change").
 
-    `after` is the number of the turn that showed what was tapped; `redraw` is set instead of all these where a tap only
-    changes what is shown (a tick, a digit): the message that takes the place of the one tapped.
+    `after` is the number of the turn that showed what was tapped, or the place that was typed; `redraw` is set instead
+    of all these where a tap only changes what is shown (a tick, a digit): it takes the place of the message tapped.
     """
 
     text: str | None = None

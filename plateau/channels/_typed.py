@@ -54,17 +54,18 @@ def _bodies(
 
     What is said goes with the question in one message where that does not get long, unless that stands `alone`.
     """
-    given = blocks(turn)
-    # What to do in an emergency and what to reply belong together, and messages may come in another order.
-    first = [*given.urgent, *([_question(turn, words, place)] if kind_of(turn) == "emergency" else ())]
-    urgent = _whole(channel, clean(joined(first)))
+    given, question = blocks(turn), clean(_question(turn, words, place))
+    urgent = clean(joined(given.urgent))
+    if kind_of(turn) == "emergency":
+        # What to do and what to reply belong together, and messages may come in another order.
+        urgent, question = joined([urgent, question]), ""
+    before = _whole(channel, urgent)
     said = clean(joined([first_words(channel, words, place), *given.said]))
-    question = "" if kind_of(turn) == "emergency" else clean(_question(turn, words, place))
     together = joined([said, question])
     if not alone and _fits(channel, together):
-        return [*urgent, *([together] if together else [])]
+        return [*before, *([together] if together else [])]
     divide = _whole if asked(turn) else _pieces
-    return [*urgent, *_pieces(channel, said), *divide(channel, question)]
+    return [*before, *_pieces(channel, said), *divide(channel, question)]
 
 
 def first_words(channel: str, words: Catalog, place: Place) -> str:
@@ -170,7 +171,9 @@ def _template(turn: Turn, question: Asked, words: Catalog, place: Place) -> dict
     limits = LIMITS["whatsapp"]
     if question["kind"] != "choice":
         return {}
-    titles, text = [option["title"] for option in options(question)], question_text(turn, question, words)
+    titles = [option["title"] for option in options(question)]
+    # A variable of a template has no line breaks.
+    text = " ".join(question_text(turn, question, words).split())
     few = len(titles) <= limits.buttons
     template = place.templates.get(f"{'buttons' if few else 'list'}_{len(titles)}")
     longest = limits.title if few else limits.description

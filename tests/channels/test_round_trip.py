@@ -108,6 +108,17 @@ def test_a_short_scale_is_one_tap(name: str, channel: str) -> None:
 
 
 @pytest.mark.parametrize("channel", ["telegram", "messenger"])
+@pytest.mark.parametrize("name", [*SEVERAL, *NUMERIC])
+def test_none_is_one_tap_where_it_is_an_answer(name: str, channel: str) -> None:
+    turn = question(name)
+    titles = [option["title"] for option in control(turn).get("options", ()) if option["value"] == "none"]
+    titles += [control(turn)["none"]["title"]] if "none" in control(turn) else []
+    for title in titles:
+        data = buttons(rendered(channel, turn, WORDS, HERE)[-1])[title]
+        assert tapped(channel, data, turn).answers == {name: "none" if name in NUMERIC else ["none"]}
+
+
+@pytest.mark.parametrize("channel", ["telegram", "messenger"])
 @pytest.mark.parametrize("name", ASKED)
 def test_every_command_that_is_shown_is_that_command(name: str, channel: str) -> None:
     turn = question(name)

@@ -111,6 +111,8 @@ def test_typographic_signs_are_made_plain_and_a_patients_own_stay(typographic: s
         ("One two. Three four.", 12, ["One two.", "Three four."]),
         ("One two. Three four.", 20, ["One two. Three four."]),
         ("Really? Yes. No.", 12, ["Really? Yes.", "No."]),
+        ("One. Two three four", 12, ["One.", "Two three", "four"]),
+        ("one\ntwo three four", 12, ["one", "two three", "four"]),
         ('She said "no." He did.', 16, ['She said "no."', "He did."]),
         ("one two three four", 9, ["one two", "three", "four"]),
         ("first line\nsecond line", 12, ["first line", "second line"]),

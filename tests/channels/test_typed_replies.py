@@ -191,6 +191,11 @@ def test_in_the_review_a_number_changes_the_answer_it_stands_before(text: str) -
     assert typed(text, review()) == Meant(command="change", question=rows[2]["question"], after=7)
 
 
+@pytest.mark.parametrize("channel", ["telegram", "webhook"])
+def test_a_review_without_numbers_is_not_changed_by_one(channel: str) -> None:
+    assert typed("3", review(), channel) == Meant(text="3")
+
+
 @pytest.mark.parametrize("text", ["0", "99", "1 2", "5 for my pain"])
 def test_what_is_no_row_changes_nothing(text: str) -> None:
     assert typed(text, review()) == Meant(text=text)
