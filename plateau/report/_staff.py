@@ -27,7 +27,7 @@ def staff_notice_html(
     wrong: str | None = None,
     draft: str = "",
 ) -> str:
-    """Return the page of one: its row, reach, summary (a link or None), said (what was written), reply, key."""
+    """Return the page of one: its row, reach, flags, summary (a link or None), said (what was written), reply, key."""
     page = environment().get_template("staff_one.html.j2")
     shared = _shared(clinic, words, style)
     return page.render(**shared, one=one, back=back, most=most, sent=sent, wrong=wrong, draft=draft)

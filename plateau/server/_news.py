@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from plateau.channels import CHANNELS
 from plateau.content import Catalog, Clinic
+from plateau.protocol import red_flags
 from plateau.store import Notices, Outbox
 
 # How soon somebody should look: 0 now, 1 today, 2 within days, 3 when there is time.
@@ -18,6 +19,7 @@ PERSON_URGENCY, UNREAD_URGENCY, MESSAGE_URGENCY = 1, 2, 1
 TIER_URGENCY = {"emergency": 0, "same_day": 1, "within_days": 2, "routine": 3, "none": 3}
 # Safety texts that tell of danger, and how urgent it is; abuse is told to nobody: who reads the mail is unknown.
 DANGER = {"safety.emergency": 0, "safety.mental_health": 0, "safety.same_day": 1, "safety.within_days": 2}
+UNTOLD = "abuse"
 PERSON_TEXT = "utter_human"
 UNREAD_TEXT = "utter_explain"
 REPLY, ALERT, SUMMARY, NOTE = "reply", "alert", "summary", "note"
@@ -64,7 +66,9 @@ class News:
         if PERSON_TEXT in said:
             found.append(Noticed("person", PERSON_URGENCY))
         if danger := [DANGER[name] for name in said if name in DANGER]:
-            found.append(Noticed("red_flag", min(danger)))
+            reported = [flag for flag in red_flags(slots) if flag["state"] == "reported" and flag["id"] != UNTOLD]
+            told = [{"id": flag["id"], "because": flag.get("because", "")} for flag in reported]
+            found.append(Noticed("red_flag", min(danger), {"flags": told}))
         if UNREAD_TEXT in said:
             found.append(Noticed("unread", UNREAD_URGENCY, {"question": slots.get("requested_slot")}))
         return [one for one in found if one.kind in self._told]

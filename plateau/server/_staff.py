@@ -79,6 +79,10 @@ class StaffPages:
             **self._row(token, found),
             "key": secrets.token_hex(16),
             "reach": self._reach(contact),
+            "flags": [
+                {"name": self._words.get(f"summary.flags.{flag['id']}"), "because": flag["because"]}
+                for flag in found.content.get("flags", ())
+            ],
             "summary": f"{base}/summary" if found.kind == "summary" else None,
             "said": [{**said, "when": self._when(said["at"])} for said in written],
             "reply": f"{base}/reply",

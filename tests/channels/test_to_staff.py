@@ -111,6 +111,14 @@ async def test_the_list_shows_the_most_urgent_first_and_what_was_opened(home: Ho
     assert "staff_opened" in kinds
 
 
+async def test_the_page_of_a_warning_sign_says_which_in_the_patients_words(home: House) -> None:
+    me = await settled_in(home)
+    await me.say("my calf is twice its size, hot and red")
+    mine = next(one for one in home.notices() if one.conversation_id == me.conversation)
+    page = await home.client.get(f"{staff_link(home)}/{mine.id}")
+    assert mine.kind == "red_flag" and "twice its size" in page.text
+
+
 @pytest.mark.parametrize("change", ["cut", "changed", "nothing", "a patient's"])
 async def test_a_link_that_is_not_ours_opens_nothing(home: House, change: str) -> None:
     link = staff_link(home)
