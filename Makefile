@@ -45,7 +45,7 @@ reliability: setup
 
 transcripts: setup
 	@.venv/bin/python scripts/transcripts.py
-	@PLATEAU_WRITE_TRANSCRIPTS=1 .venv/bin/python -m pytest -q tests/channels/test_sms_talk.py tests/channels/test_telegram_talk.py
+	@PLATEAU_WRITE_TRANSCRIPTS=1 .venv/bin/python -m pytest -q tests/channels/test_sms_talk.py tests/channels/test_telegram_talk.py tests/channels/test_forgeries.py
 
 evaluate: setup
 	@.venv/bin/python scripts/evaluate.py

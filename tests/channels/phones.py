@@ -42,6 +42,7 @@ STAFF: dict[str, Any] = {
     "alerts": ["person", "red_flag", "unread"],
     "summaries": ["webhook"],
 }
+SENDERS = (inbound.NUMBER, inbound.SERVICE, f"whatsapp:{inbound.NUMBER}")
 # Long, for the tests wait for nothing else.
 PATIENCE = 60.0
 
@@ -90,8 +91,11 @@ class House:
 
     def _in_hand(self) -> bool:
         with self.gateway.database.reading() as session:
-            waiting = "SELECT count(*) FROM outbox WHERE state = 'waiting' AND attempts = 0"
-            return bool(session.execute(waiting).scalar_one())
+            # Behind one that was not taken, the next waits for a time of its own.
+            before = "SELECT 1 FROM outbox p WHERE p.conversation_id = o.conversation_id AND p.target = o.target"
+            before += " AND p.state = 'waiting' AND p.id < o.id"
+            waiting = "SELECT count(*) FROM outbox o WHERE o.state = 'waiting' AND o.attempts = 0"
+            return bool(session.execute(f"{waiting} AND NOT EXISTS ({before})").scalar_one())
 
     def rows(self) -> dict[str, int]:
         """How many rows each table has: what a refused request must not change."""
@@ -137,7 +141,7 @@ async def house(
 ) -> AsyncIterator[House]:
     """A clinic with its channels (None: those of CLINIC), on platforms that enforce their limits."""
     with ExitStack() as stack:
-        twilio = standins.TwilioServer(inbound.ACCOUNT, inbound.TWILIO_TOKEN, (inbound.NUMBER, inbound.SERVICE))
+        twilio = standins.TwilioServer(inbound.ACCOUNT, inbound.TWILIO_TOKEN, SENDERS)
         telegram = standins.TelegramServer(inbound.TELEGRAM_TOKEN)
         graph = standins.GraphServer(inbound.PAGE, inbound.APP_SECRET, inbound.MESSENGER_TOKEN)
         receiver = standins.Receiver(inbound.WEBHOOK_SECRET)
