@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -45,9 +46,17 @@ NEIGHBOURS = {
     "side": ("body_region",),
     "for_whom": ("country",),
     "country": ("for_whom",),
-    "age_band": ("body_region", "side"),
     "hurts_at": ("side",),
 }
+# What is said of the fit of a diagnosis beside it, the more telling first; and that none was told.
+FIT = ("different_place", "unsure", "fits")
+NOT_TOLD = "not_told"
+_CLAUSE = re.compile(r"[^,.;!? ][^,.;!?]*")
+# Asked about the problem: of it, how it began is often told along.
+PROBLEM = (
+    "age_band", "body_region", "side", "hurts_at", "diagnosis_given", "diagnosis_fit", "onset", "weeks_with_problem",
+    "recent_surgery_weeks", "joint_replacement",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +138,9 @@ def _free_text(message: Message, question: str) -> Found:
 
 def _activities(message: Message, question: str) -> Found:
     found = _free.read_activities(message.text)
-    return ({question: found} if found else {}), []
+    kept = found[: _free.ACTIVITIES_LIMIT]
+    # The first three are kept; that it is these is said back.
+    return ({question: kept} if kept else {}), [(question, "too_many")] if len(found) > len(kept) else []
 
 
 # "should i get an mri" is no answer to what was tried; "is it a 7?" may be one to how bad the pain is.
@@ -165,6 +176,45 @@ def also(message: Message, answers: Mapping[str, Any]) -> dict[str, Any]:
         matches = lexicons()["body_region"].unasked.find(message.plain)
         if matches and phrase_groups("_regions").find_group("stressed", message.plain):
             found["body_region"] = _choices.pick_region(message.plain, matches)
+        fit = next((name for name in FIT if phrase_groups("_diagnosis").find_group(name, message.plain)), None)
+        if fit and answers.get(question) != NOT_TOLD:
+            found["diagnosis_fit"] = fit
+    if question == "age_band":
+        found |= _beside_an_age(message.plain)
+    if question in PROBLEM:
+        found |= _beginning(message, answers)
+    return found
+
+
+def _beside_an_age(plain: str) -> dict[str, Any]:
+    """Return the body part and its side in "i turned 58 in march and it's the hip, right one"."""
+    groups, clauses = phrase_groups("_regions"), [m.span() for m in _CLAUSE.finditer(plain)]
+    parts = [
+        m
+        for m in lexicons()["body_region"].asked.find(plain)
+        if (m.start, m.end) in clauses or any(a <= m.start and m.end <= b for a, b in groups.spans("told", plain))
+    ]
+    region = _choices.pick_region(plain, parts)
+    if region is None:
+        return {}
+    starts = {start for start, _ in groups.spans("side", plain)} | {start for start, _ in clauses}
+    sides = [m.value for m in lexicons()["side"].asked.find(plain) if m.start in starts]
+    return {"body_region": region, **({"side": sides[0]} if sides else {})}
+
+
+def _beginning(message: Message, answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how and when the problem began, and that nothing was operated on, where a message says so plainly."""
+    plain, found = message.plain, dict[str, Any]()
+    began = answers.get("onset") or _choices.volunteered_choice(plain, "onset")
+    if began:
+        found["onset"] = began
+    # A time beside an operation is the operation's.
+    told = began in ("gradual", "injury") and answers.get(_durations.SURGERY) is None
+    weeks = _durations.problem_weeks(plain, message.today, told)
+    if weeks is not None:
+        found["weeks_with_problem"] = weeks
+    if _durations.no_operation(plain):
+        found[_durations.SURGERY] = None
     return found
 
 

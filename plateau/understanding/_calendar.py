@@ -61,6 +61,10 @@ _WEEKDAY = re.compile(
     r"tue|wed|thu|fri|sat|sun)(?:s|nes|rs|ur)?(?:day)?\b"
 )
 _LAST = re.compile(r"\b(?:(?P<before>week|month|year) before last|last (?P<unit>week|month|year))\b(?! of)")
+# "worse last month": that is when it turned, not for how long it has been.
+_TURNED = re.compile(
+    r"\b(?:worse|better|easier|flared(?: up)?|a flare(?: up)?|no \w+)(?: in| since| over| for)?(?: the)? $"
+)
 _YEAR = re.compile(r"\b(?:since|in|from|back in|around|about|was) (?:about |around )?(?P<year>(?:19|20)\d\d)\b")
 # Not told of what has been: "booked for january", "i was good until june", "stopped in july".
 _AHEAD = ("by", "until", "till", "for", "next")
@@ -99,7 +103,8 @@ def _possible(m: re.Match[str], today: date) -> Iterator[date | None]:
 def _months(plain: str, today: date) -> Iterator[Span]:
     for m in _MONTH.finditer(plain):
         alone = m.group() == plain.strip(" ,.!?")
-        if _still_ahead(plain, m) or (m["word"] and not (m["lead"] or m["last"] or m["part"] or m["day"] or alone)):
+        firm = m["lead"] or m["last"] or m["part"] or m["day"] or m["year"] or m["ago"] or alone
+        if _still_ahead(plain, m) or (m["word"] and not firm):
             continue
         month = MONTHS.index((m["sure"] or m["word"])[:3]) + 1
         said = int(m["day"] or m["day2"] or 0)
@@ -196,6 +201,8 @@ def _recent(plain: str, today: date) -> Iterator[Span]:
         days = (today.weekday() - WEEKDAYS.index(m["day"])) % 7
         yield Span((days or 7) / 7, m.start(), m.end())
     for m in _LAST.finditer(plain):
+        if _TURNED.search(plain[: m.start()]):
+            continue
         unit = m["before"] or m["unit"]
         yield Span(PER_UNIT[unit] * (1.5 if m["before"] else 1), m.start(), m.end())
 

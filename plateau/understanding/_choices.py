@@ -23,8 +23,8 @@ _NO = re.compile(
 _DENIAL = re.compile(
     r"\b(?:not|never|no|isnt|arent|wasnt|dont|doesnt|didnt|havent|hasnt|cant|wont|hardly|aint|nor|neither|"
     r"nothing|without|werent)"
-    r"(?: (?:really|very|too|that|so|much|all|a|an|the|been|feel|feeling|particularly|at|even|exactly|"
-    r"quite|getting|any|in|is|it|any|to|more|overly|entirely|totally|my|have|got|be))*$"
+    r"(?: (?:really|ever|had|having|needed|very|too|that|so|much|all|a|an|the|been|feel|feeling|particularly|at|even|"
+    r"exactly|quite|getting|any|in|is|it|any|to|more|overly|entirely|totally|my|have|got|be))*$"
 )
 WORDS_AFTER_YES = 3
 _FILLERS = frozenset(

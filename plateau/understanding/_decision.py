@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from . import _by_rules, _digressions, _free
-from ._by_rules import CHOICES, SCREEN, SETS, UNSURE, Doubts, Message
+from ._by_rules import CHOICES, NOT_TOLD, SCREEN, SETS, UNSURE, Doubts, Message
 from ._learned import Learned
 from ._lexicon import lexicons, phrase_groups
 from ._text import Text
@@ -19,8 +19,8 @@ INTENT = "intent"
 ANSWER = "answer"
 # A value that stands for "the words answer something else".
 NOTHING = "-"
-# What diagnosis_given is learned as: a name was told, or none.
-TOLD, NOT_TOLD = "told", "not_told"
+# What diagnosis_given is learned as: a name was told, or none (NOT_TOLD).
+TOLD = "told"
 # Questions whose answers the reader also learns from examples: what is said of these has no end.
 LEARNED = frozenset((*CHOICES, *SETS, "diagnosis_given"))
 
@@ -195,15 +195,22 @@ def _is_aside(seen: Seen, guess: str | None, sure: float) -> bool:
 def _own_words(seen: Seen, guess: str | None, sure: float) -> Decided:
     """Keep the patient's own words unless they are plainly something else."""
     question, partial = seen.message.question, seen.partial
+    if seen.whole == "deny" and seen.asked[0]:
+        # "No" to what is better: nothing is.
+        return Decided(seen.asked[0], None, [], Branch.OWN_WORDS)
     # With a model, words that only look like a digression are weighed; without one, looks decide.
     looks = not seen.intent and partial not in (None, "dont_know")
     if looks or (guess and (seen.asks or partial == guess or sure > SURE)) or seen.plain.endswith("?"):
         digression = partial or guess or "ask_faq"
         return Decided(_set_aside(question, digression), digression, [], Branch.NOT_OWN_WORDS)
     answers, doubts = seen.asked
-    if question == "diagnosis_given" and answers and seen.values.get(NOT_TOLD, 0.0) > seen.values.get(TOLD, 0.0):
-        answers = {question: NOT_TOLD}
-    answers = {**_by_rules.also(seen.message, answers), **answers}
+    beside = _by_rules.also(seen.message, answers)
+    # Who says whether it fits was told something that can.
+    nameless = question == "diagnosis_given" and beside.get("diagnosis_fit") in (None, "unsure")
+    if nameless and answers and seen.values.get(NOT_TOLD, 0.0) > seen.values.get(TOLD, 0.0):
+        answers = {"diagnosis_given": NOT_TOLD}
+        beside = _by_rules.also(seen.message, answers)
+    answers = {**beside, **answers}
     return Decided(answers, None if answers else partial or guess, doubts, Branch.OWN_WORDS)
 
 

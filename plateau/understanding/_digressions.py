@@ -34,8 +34,8 @@ _ASKS = re.compile(
     r"that|there|they|these)\b|why\b)"
 )
 _CORRECTION = re.compile(
-    r"^(?:(?:oh|sorry|no|oops|whoops|um|er|hang on|hold on|ok|and|please|can you|could you|can i|could i|"
-    r"i need to|i want to|id like to|let me)[, ]+)*"
+    r"^(?!no changes?\b)(?:(?:oh|sorry|no|oops|whoops|um|er|hang on|hold on|ok|and|please|can you|could you|can i|"
+    r"could i|i need to|i want to|id like to|let me)[, ]+)*"
     r"(?:edit|correction|actually|scrap that|scratch that|i meant(?: to say| to put)?|i mean|meant|should "
     r"(?:be|have been|say)|typo|my mistake|make (?:that|it|the|my)|change|correct|amend|update|fix|i made "
     r"a mistake|"
@@ -51,7 +51,12 @@ _FIRM = re.compile(
 
 def whole_digression(plain: str) -> str | None:
     """Return the digression that all of `plain` is, or None."""
-    return phrase_groups("_digressions").whole(plain)
+    return "go_back" if asks_again(plain) else phrase_groups("_digressions").whole(plain)
+
+
+def asks_again(plain: str) -> bool:
+    """Tell whether all of `plain` is a wish to be asked the same question once more."""
+    return phrase_groups("_digressions").whole(plain) == "repeat"
 
 
 def partial_digression(plain: str) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 
 from ._calendar import CALENDAR, NUMBER, PER_UNIT, UNIT, Span, middle, number_range, tidy
+from ._choices import yes_or_no
 from ._lexicon import phrase_groups
 from ._text import corrected
 from ._visits import RATE, few_visits, ordinals_as_digits, per_week, visits_asked
@@ -125,6 +126,8 @@ def read_time(plain: str, question: str, today: date) -> tuple[Answers, Doubts]:
     if question == SURGERY and phrase_groups("_time").find_group("no_surgery", plain):
         return {SURGERY: None}, []
     spans = _spans(plain, today)
+    if question == SURGERY and _none_had(plain, spans, today):
+        return {SURGERY: None}, []
     answers, doubts = _lengths(plain, spans, question)
     visits = visits_asked(plain) if question == "sessions" else count_visits(plain)
     if visits is not None:
@@ -139,6 +142,33 @@ def read_time(plain: str, question: str, today: date) -> tuple[Answers, Doubts]:
     if (visits := answers.get("sessions")) is not None:
         answers["sessions"] = math.ceil(visits)
     return answers, doubts
+
+
+def no_operation(plain: str) -> bool:
+    """Tell whether a message says beside something else that there was no operation."""
+    return _no_operation(plain) is not None
+
+
+def _no_operation(plain: str) -> re.Match[str] | None:
+    return phrase_groups("_time").find_group("no_operation", plain)
+
+
+def problem_weeks(plain: str, today: date, told: bool) -> int | float | None:
+    """Return how long the problem has been there, where a message says so; `told`: it tells how it began."""
+    lengths = {span.role: span for span in reversed(_spans(ordinals_as_digits(corrected(plain)), today))}
+    span = lengths.get("weeks_with_problem") or ((lengths.get(None) or lengths.get("asked")) if told else None)
+    # "It just started one day": no problem brought to a plateau is days old.
+    return None if span is None or span.vague or span.weeks < 1 else tidy(span.weeks)
+
+
+def _none_had(plain: str, spans: list[Span], today: date) -> bool:
+    """Tell whether a message says that there was no operation; a time in it is then of something else."""
+    denied = _no_operation(plain)
+    if denied:
+        # Its own "surgery" is not what a time beside it is of.
+        plain = plain[: denied.start()] + plain[denied.end() :]
+    roles = {span.role for span in (_spans(plain, today) if denied else spans)}
+    return SURGERY not in roles and (denied is not None or (yes_or_no(plain) is False and None not in roles))
 
 
 def volunteered_time(plain: str, today: date) -> Answers:

@@ -10,7 +10,8 @@ import yaml
 
 from plateau.protocol import QUESTIONS
 
-from ._decision import ANSWER, INTENT, LEARNED, NOT_TOLD, NOTHING, TOLD
+from ._by_rules import NOT_TOLD
+from ._decision import ANSWER, INTENT, LEARNED, NOTHING, TOLD
 from ._learned import Example, no_words
 from ._reader import Reader
 

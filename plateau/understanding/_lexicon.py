@@ -54,6 +54,15 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class Spelling:
+    """Short forms and typos no rule can mend, as `word: words`; those that are only when alone; words that are real."""
+
+    shorthand: Mapping[str, str]
+    alone: Mapping[str, str]
+    real_words: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Phrases:
     """The phrases of some values; `find` gives every value met, the longer phrase shielding the shorter one in it."""
 
@@ -125,11 +134,14 @@ def word_lists() -> Mapping[str, tuple[str, ...]]:
 
 
 @cache
-def spelling() -> tuple[Mapping[str, str], frozenset[str], Mapping[str, str]]:
-    """Return shorthand (word -> words), real words that are not typos of lexicon words, and typos no rule can mend."""
+def spelling() -> Spelling:
+    """Return how short forms and typos are spelt out."""
     data = _load(FOLDER / "_spelling.yml")
-    shorthand = {str(word): str(full) for word, full in data["shorthand"].items()}
-    return shorthand, frozenset(str(data["real_words"]).split()), {str(k): str(v) for k, v in data["slips"].items()}
+    return Spelling(
+        shorthand={**data["shorthand"], **data["slips"]},
+        alone=data["alone"],
+        real_words=frozenset(data["real_words"].split()),
+    )
 
 
 @cache

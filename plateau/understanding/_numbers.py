@@ -65,6 +65,10 @@ _RELATIVE = re.compile(
 _SAME_AS_THEN = re.compile(
     rf"\bsame (?P<n>{_N}) (?:as|like) (?:at |on |when )?(?:the |i )?(?:day 1|start\w*|beginning|began|before)"
 )
+_IN_ORDER = re.compile(
+    r"(?:10|\d)(?: ?(?:/|out of) ?10)?(?:(?:, | |,? and |,? then |; )(?:10|\d)(?: ?(?:/|out of) ?10)?)+"
+)
+_THREE_TOGETHER = re.compile(r"(?:10|\d)(?: ?[/-] ?(?:10|\d)){2}")
 _BESIDE_PAIN = re.compile(
     r"\bpain(?:s| level| levels| score)?:? (?:(?:is|its|was|at|about|around|now|a|an|of|currently|today|"
     r"usually|still|rated|hits|"
@@ -167,6 +171,15 @@ def volunteered_pain(plain: str) -> dict[str, int]:
             role = score.role if score.role in PAIN else "pain_now"
             answers.setdefault(role, settle(score.low, score.high, role))
     return answers
+
+
+def scores_in_order(plain: str) -> list[int]:
+    """Return the scores of a message that is nothing but scores, "4, 6, 8"; empty for a range or anything else."""
+    said = plain.strip(" .,!")
+    if not (_IN_ORDER.fullmatch(said) or _THREE_TOGETHER.fullmatch(said)):
+        return []
+    scores = [int(n) for n in re.findall(r"\d+", re.sub(r" ?(?:/|out of) ?10\b(?!/)", "", said))]
+    return scores if max(scores) <= 10 else []
 
 
 def settle(low: float, high: float, role: str) -> int:

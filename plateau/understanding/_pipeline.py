@@ -90,6 +90,9 @@ def _begins(
     before, word = lowers[i - 1], lowers[i]
     if before in _ENDERS or "\n" in before:
         return True
+    if (before, word) == ("ago", "now"):
+        # "Cancer 3 years ago now back pain": what is so now is not what was.
+        return True
     if before in (",", "-", "–", "—", "(", ")"):
         return not _goes_on(lowers, i, list_words)
     if word not in starts:

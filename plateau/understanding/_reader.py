@@ -12,9 +12,10 @@ from . import _sets
 from ._by_rules import SCREEN, Message, asked
 from ._choices import lexicon_of
 from ._decision import Branch, Seen, decide
-from ._digressions import correction
+from ._digressions import asks_again, correction
 from ._learned import Learned
 from ._lexicon import lexicons, phrase_groups, spelling, vocabulary
+from ._numbers import scores_in_order
 from ._settled import Settled, read_settled
 from ._spelling import Mender
 from ._text import Text, clean, plain_words
@@ -68,9 +69,8 @@ class Reader:
         self._judge = judge
         self._nlp = nlp()
         self._hear = Listener(Ear.load()).hear
-        shorthand, real_words, slips = spelling()
-        self._shorthand = {**shorthand, **slips}
-        self._mend = Mender(vocabulary(), real_words).mend
+        self._spelling = spelling()
+        self._mend = Mender(vocabulary(), self._spelling.real_words).mend
         lexicons()
 
     def read(self, text: str, question: str | None = None, known: Mapping[str, Any] | None = None) -> Reading:
@@ -84,35 +84,51 @@ class Reader:
         """Return what the rules see in `text`, asked `question`: what the decision, and training, go by."""
         raw = clean(text)
         mended: dict[str, str] = {}
-        plain = plain_words(raw, self._shorthand, self._mend, mended)
+        plain = self._plain(raw, mended)
         message = Message(Text(raw, plain, mended), question, self._today or date.today(), self._context(plain))
         return Seen(message, self._learned)
 
     def beside(self, text: str, question: str) -> Any:
         """Return the answer to a question that was shown but not the one asked, by the rules alone; None where none."""
-        return asked(self.seen(text, question).message)[0].get(question)
+        return self.reads(text, question).get(question)
+
+    def reads(self, text: str, question: str) -> Mapping[str, Any]:
+        """Return what the rules alone read in `text` as the answer to `question`: of it, and of its like."""
+        return asked(self.seen(text, question).message)[0]
+
+    def brief(self, text: str) -> str | None:
+        """Return what a brief answer says of what is shown beside it: same, all, both, yes, first ... last."""
+        return phrase_groups("_brief").whole(self._plain(clean(text)))
+
+    def scores(self, text: str) -> list[int]:
+        """Return the pain scores of a message that holds nothing else, in the order said."""
+        return scores_in_order(self._plain(clean(text)))
+
+    def asks_again(self, text: str) -> bool:
+        """Tell whether a message only wishes to be asked the same question once more."""
+        return asks_again(self._plain(clean(text)))
 
     def touches(self, text: str, question: str) -> bool:
         """Tell whether a message names values of a question, be it to deny them: then it is about that question."""
         lexicon = lexicons().get(lexicon_of(question))
-        plain = plain_words(clean(text), self._shorthand, self._mend)
+        plain = self._plain(clean(text))
         return lexicon is not None and bool(lexicon.asked.find(plain))
 
     def named(self, text: str) -> str | None:
         """Return the question that a message names, as in "change my sleep answer"; None where it names none."""
-        found = phrase_groups("_corrections").find(plain_words(clean(text), self._shorthand, self._mend))
+        found = phrase_groups("_corrections").find(self._plain(clean(text)))
         return found[0].value if found else None
 
     def settles(self, text: str) -> Settled | None:
         """Return what a message says of a red flag that was heard: a mistake, or checked since; None where neither."""
-        return read_settled(plain_words(clean(text), self._shorthand, self._mend))
+        return read_settled(self._plain(clean(text)))
 
     def mends(self, text: str, question: str) -> tuple[Any, bool]:
         """Return the new answer in "no, I meant 6" to what was said back of `question`; and whether it was disowned.
 
         None where there is no new answer; a message that only says "that is wrong" disowns without one.
         """
-        plain = plain_words(clean(text), self._shorthand, self._mend)
+        plain = self._plain(clean(text))
         if phrase_groups("_said_back").whole(plain) == "wrong":
             return None, True
         found = phrase_groups("_said_back").find_group("new", plain)
@@ -120,7 +136,11 @@ class Reader:
         rest = plain[found.end() :] if found else firm[0] if firm and firm[1] else ""
         if not rest or self.named(rest):
             return None, False
-        return asked(self.seen(rest, question).message)[0].get(question), False
+        return self.beside(rest, question), False
+
+    def _plain(self, raw: str, mended: dict[str, str] | None = None) -> str:
+        plain = plain_words(raw, self._spelling.shorthand, self._mend, mended)
+        return self._spelling.alone.get(plain.strip(" .,!"), plain)
 
     def _context(self, plain: str) -> _sets.Judge:
         @lru_cache(maxsize=1)

@@ -26,6 +26,16 @@ _SPACE = re.compile(r"\s+")
 # Not the ending of "2nd": "nd" is short for "and" elsewhere.
 _WORD = re.compile(r"(?<![a-z])(?!(?<=\d)(?:st|nd|rd|th)\b)[a-z]+")
 _AND = re.compile(r"(?<=[a-z])[ ']n[ '](?=[a-z])")
+# "w/ a limp", "w/o a stick", "bad w stairs"; a bare w between short words may be a wednesday.
+_WITH = re.compile(r"(?<![a-z])w/ ?(?=[a-z])|(?<=[a-z]{3} )w (?=[a-z]{2})")
+_WITHOUT = re.compile(r"(?<![a-z])w/o\b")
+# "b4", "l8r": short forms with a digit, which the words below are not.
+_DIGIT_WORD = re.compile(r"\b(?:[a-z]+\d+[a-z]*|\d[a-z]+)\b")
+_WHY = re.compile(r"^y(?= (?:do|does|would|should|is|are|r|u|you|tho|though|ask|asking|need|that|this|not|even)\b)")
+_TOO = re.compile(
+    r"\b2 (?=(?:much|hard|easy|ez|many|busy|tired|far|long|late|sore|scared|painful|heavy|boring|soon|little|old|"
+    r"young|lazy|knackered|stressed|stiff|weak)\b)"
+)
 _STRETCHED = re.compile(r"([a-z])\1{2,}")
 
 UNITS = {
@@ -110,7 +120,8 @@ def plain_words(
     text = _HYPHEN.sub(" ", _DASH.sub(", ", text)).replace("&", " and ").replace(" + ", " and ")
     text = _UNPRINTABLE.sub(" ", text)
     text = _SPACE.sub(" ", _PUNCTUATION.sub(r"\1 ", _POINT.sub(".", text))).strip(" ,")
-    text = _AND.sub(" and ", text)
+    text = _WITH.sub("with ", _WITHOUT.sub("without", _AND.sub(" and ", text)))
+    text = _TOO.sub("too ", _WHY.sub("why", _DIGIT_WORD.sub(lambda m: shorthand.get(m.group(), m.group()), text)))
 
     def mend(m: re.Match[str]) -> str:
         word, meant = m.group(), _mend(m.group(), shorthand, correct)

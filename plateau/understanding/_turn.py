@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plateau.protocol import QUESTIONS, InvalidAnswer, merge_flags, red_flags, screen, validate
+from plateau.protocol import QUESTIONS, InvalidAnswer, merge_flags, offered, red_flags, screen, shown_again, validate
 
 from ._digressions import asks_to_know
 from ._reader import SCREEN, Reader, Reading
@@ -62,6 +62,15 @@ def interpret(
     mended = _mended(reader, text, question, held)
     if mended is not None:
         return Turn("correct_answer", {**mended, **new}, reading.to_dict(), reading)
+    if question and reader.asks_again(text):
+        return Turn("resume", new, reading.to_dict(), reading)
+    beside = _from_beside(reader, text, question, held, reading) if question else {}
+    if beside and question:
+        # What is not shown, the scores of old activities, or was asked otherwise, is said back.
+        plainly = list(beside) == [question] and QUESTIONS[question].kind != "activities"
+        doubts = {} if plainly else {"doubts": list(beside)}
+        read = {**reading.to_dict(), "answers": beside, "intent": None}
+        return Turn("answer", {**beside, **doubts, **new}, read, reading)
     answers = dict(reading.answers)
     if any(flag.id in NOT_FOR_PAPER for flag in reading.red_flags):
         # Words like these are no goal and no "what is worse": they must not stand on a page for the therapist.
@@ -141,12 +150,84 @@ def _mended(reader: Reader, text: str, question: str | None, held: Mapping[str, 
     return None if value is None else dict(_canonical({said_back[0]: value})) or None
 
 
+def _from_beside(reader: Reader, text: str, question: str, held: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+    """Return the answers of a message that says what it says only beside what is shown with the question."""
+    found = (
+        _as_before(reader, text, question, held)
+        or _of_the_offered(reader, text, question, held)
+        or _in_order(reader, text, question, held)
+        or _set_right(reader, text, question, held, reading.answers.get(question))
+    )
+    return dict(_canonical(found))
+
+
+def _as_before(reader: Reader, text: str, question: str, held: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the old answer that was shown, after "same"; new scores alone are those of the old activities."""
+    previous = held.get("previous")
+    shown = {**(shown_again(previous) if previous else {}), **(held.get("before") or {})}.get(question)
+    if shown is None:
+        return {}
+    if QUESTIONS[question].kind == "activities" and isinstance(shown, list):
+        scores = reader.scores(text)
+        if len(scores) == len(shown):
+            return {question: [{**item, "score": score} for item, score in zip(shown, scores, strict=True)]}
+    if reader.brief(text) != "same":
+        return {}
+    # "The same" is as well as then, so the scores, which are not shown, are meant too.
+    return {question: previous["answers"].get(question, shown) if previous else shown}
+
+
+def _of_the_offered(reader: Reader, text: str, question: str, held: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which of what was agreed last time "both", "all of it" or "the first one" means."""
+    if question != "followed" or not held.get("previous"):
+        return {}
+    listed = [value for value in offered(QUESTIONS[question], held["previous"]) if value != "none"]
+    meant = {"all": listed, "first": listed[:1], "second": listed[1:2], "third": listed[2:3], "last": listed[-1:]}
+    if len(listed) == 2:
+        meant["both"] = listed
+    if len(listed) == 1:
+        meant["yes"] = listed
+    chosen = meant.get(reader.brief(text) or "")
+    return {question: chosen} if chosen else {}
+
+
+def _in_order(reader: Reader, text: str, question: str, held: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one score for each of the pain questions on the screen, where as many numbers were said: "4, 8, 6"."""
+    if QUESTIONS[question].kind != "nprs":
+        return {}
+    open_ones, scores = screen(held, question).questions, reader.scores(text)
+    together = len(scores) > 1 and len(scores) == len(open_ones) and open_ones[0] == question
+    return dict(zip(open_ones, scores, strict=True)) if together else {}
+
+
+def _set_right(reader: Reader, text: str, question: str, held: Mapping[str, Any], named: Any) -> dict[str, Any]:
+    """Return the new answer in "pain now is 4" to the question which of two answers is wrong."""
+    rule = QUESTIONS[question]
+    asked_about = [name for name in rule.values if name in QUESTIONS] if rule.reopens else []
+    if not asked_about or named == "both":
+        return {}
+    if named in QUESTIONS:
+        found = dict(reader.reads(text, named)) if QUESTIONS[named].kind in NUMBERS else {}
+    else:
+        # A number must be of the same answer whichever of them is asked for: "they told me 5", but not "5".
+        readings = [reader.reads(text, name) for name in asked_about]
+        numbers = [read for name, read in zip(asked_about, readings, strict=True) if QUESTIONS[name].kind in NUMBERS]
+        found = {
+            name: value
+            for read in readings
+            for name, value in read.items()
+            if QUESTIONS[name].kind not in NUMBERS or all(other == read for other in numbers)
+        }
+    # What only repeats the answer held names it as the wrong one.
+    return {name: value for name, value in found.items() if name in asked_about and value != held.get(name)}
+
+
 def _doubted(reading: Reading, question: str | None, answers: Mapping[str, Any]) -> list[str]:
     """Return the questions whose answers are to be said back, the one that was asked first.
 
     They were settled from a doubt, or are several numbers at once.
     """
-    numbers = [name for name in answers if QUESTIONS[name].kind in NUMBERS]
+    numbers = [name for name, value in answers.items() if QUESTIONS[name].kind in NUMBERS and value is not None]
     doubted = numbers if len(numbers) > 1 else [name for name, _ in reading.doubts if name in answers]
     return sorted(dict.fromkeys(doubted), key=lambda name: name != question)
 

@@ -26,7 +26,8 @@ _NTH = re.compile(
 )
 _SEEN = r"(?:went|been|gone|(?:seen|saw|see) (?:him|her|them|the physio|the pt|my physio|my pt))"
 _WENT = re.compile(
-    rf"\b(?:{_SEEN}|had|only) (?:there |about |only |like |for |around |in |maybe |just )*"
+    rf"\b(?:{_SEEN}|had|only) (?:to (?:pt|physio|therapy|rehab) |there |about |only |like |for |around |in |maybe |"
+    r"just )*"
     rf"{number_range('low', 'high', NUMBER)} times?\b(?! (?:a|per|each) )"
     rf"|\b{_SEEN} (?:only |just |like |there )*(?P<word>once|twice)\b"
 )
@@ -73,7 +74,7 @@ _MORE_THAN = re.compile(r"\b(?:over|more than|above|upwards of) $")
 
 
 def count_visits(plain: str, strict: bool = False) -> int | float | None:
-    """Return the number of visits said; `strict` leaves out bare "N times"."""
+    """Return the number of visits said; `strict` leaves out "N times" that are not said of therapy."""
     went = _WENT.search(plain)
     if re.search(r"\b(?:visits|sessions|appointments)\b", plain) and (part := _part_of_total(plain)) is not None:
         return part
@@ -87,7 +88,7 @@ def count_visits(plain: str, strict: bool = False) -> int | float | None:
             continue
         low = _FEW_VISITS[said["few"]] if said.get("few") else float(m["low"])
         return _at_least(plain, m.start(), middle(low, float(m["high"] or low)))
-    if went is None or strict:
+    if went is None or (strict and " to " not in went.group()):
         return None
     if went["word"]:
         return {"once": 1, "twice": 2}[went["word"]]

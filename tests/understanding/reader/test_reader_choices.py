@@ -535,7 +535,7 @@ from plateau.understanding import Reader
         ("told_therapist", "told the assistant but not the actual physio", {"told_therapist": "partly"}),
         ("told_therapist", "i will next time", {"told_therapist": "no"}),
         ("onset", "i slipped on ice", {"onset": "injury"}),
-        ("onset", "bit by bit over a year", {"onset": "gradual"}),
+        ("onset", "bit by bit over a year", {"onset": "gradual", "weeks_with_problem": 52}),
         ("onset", "playing football", {"onset": "injury"}),
         ("onset", "after my op", {"onset": "surgery"}),
         ("onset", "cant remember", {"onset": "unsure"}),
