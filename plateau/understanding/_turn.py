@@ -66,8 +66,8 @@ def interpret(
         return Turn("resume", new, reading.to_dict(), reading)
     beside = _from_beside(reader, text, question, held, reading) if question else {}
     if beside and question:
-        # What is not shown, the scores of old activities, or was asked otherwise, is said back.
-        plainly = list(beside) == [question] and QUESTIONS[question].kind != "activities"
+        # Several at once, and the scores of old activities, which are not shown, are said back.
+        plainly = len(beside) == 1 and QUESTIONS[question].kind != "activities"
         doubts = {} if plainly else {"doubts": list(beside)}
         read = {**reading.to_dict(), "answers": beside, "intent": None}
         return Turn("answer", {**beside, **doubts, **new}, read, reading)

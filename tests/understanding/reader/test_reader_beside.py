@@ -110,9 +110,8 @@ def test_the_right_answer_is_taken_where_two_clash(
     reader: Reader, question: str, held: dict[str, Any], text: str, answers: dict[str, Any]
 ) -> None:
     told = dict(interpret(reader, text, question=question, held=held).entities)
-    assert (told.pop("doubts", [name for name in answers if name != question]), told) == (
-        [name for name in answers if name != question], answers
-    )  # fmt: skip
+    told.pop("doubts", None)
+    assert told == answers
 
 
 THREE_SCORES = ("pain_now", "pain_worst", "pain_start")
