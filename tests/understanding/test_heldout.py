@@ -26,12 +26,13 @@ from scoring import ALARM, alarm_allowed, highest, rank, reading_is_right  # noq
 Read = Callable[[str, str | None], dict[str, Any]]
 
 # file -> the least share of answers and of digressions read right: a little below what was measured.
-READING = {"reading_hard.jsonl": (0.78, 0.80), "reading_blind.jsonl": (0.87, 0.87)}
+READING = {"reading_hard.jsonl": (0.78, 0.80), "reading_blind.jsonl": (0.87, 0.87), "reading_sms.jsonl": (0.95, 0.95)}
 # file -> the least share of emergencies heard as such, of dangers heard at all, the most false alarms.
 RED_FLAGS = {
     "red_flags_hard.jsonl": (0.95, 0.94, 0.08),
     "red_flags_blind.jsonl": (0.89, 0.85, 0.03),
     "red_flags_blind2.jsonl": (0.94, 0.92, 0.03),
+    "red_flags_sms.jsonl": (1.0, 0.97, 0.03),
 }
 NEAR = 92
 
