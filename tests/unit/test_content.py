@@ -65,7 +65,7 @@ def test_a_question_has_its_four_texts_and_a_title_for_each_of_its_values(name: 
     assert [part for part in FOUR if not texts.get(part, "").strip()] == []
     assert list(texts.get("options", {})) == list(question.values)
     assert ("none" in texts) == question.none
-    assert ("noted" in texts) == (question.kind in ("number", "nprs"))
+    assert ("noted" in texts) == (question.kind in ("number", "nprs", "activities"))
     assert set(texts) <= {*FOUR, "options", "none", "placeholder", "noted", "again"}
     assert question.unit is None or question.unit in WORDS.tree("questions.units")
 
