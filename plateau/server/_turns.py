@@ -238,17 +238,20 @@ class Turns:
         read = self._store.reading(conversation) if self._store is not None else None
 
         def work(session: Session) -> _Received:
-            repository, inbox = Repository(session), Inbox(session)
-            if (held := repository.reply(conversation, message.id)) is not None:
-                return _Received(held=held)
-            left = [one for one in inbox.waiting(conversation) if one.client_message_id != message.id]
-            if left and not after_all:
+            standing, inbox = Repository(session).standing(conversation, message.id), Inbox(session)
+            if standing is None:
+                raise BadToken
+            if standing.reply is not None:
+                return _Received(held=dict(standing.reply))
+            if standing.waits and not after_all:
+                left = [one for one in inbox.waiting(conversation) if one.client_message_id != message.id]
                 return _Received(left=left)
-            _check_latest(repository.last_reply(conversation), message, heard)
-            inbox.receive(conversation, message.id, message.to_dict())
-            return _Received(tracker=read(session) if read is not None else None)
+            _check_latest(standing.last, message, heard)
+            inbox.receive(conversation, message.id, message.to_dict(), standing.position.key)
+            return _Received(tracker=read(session, standing.position) if read is not None else None)
 
-        return await self._database.run(work)
+        # The lock keeps others out; where it is lost, the guard on the conversation's version is what holds.
+        return await self._database.step(work)
 
     async def _catch_up(self, conversation: str, left: Iterable[Unanswered]) -> int:
         """Answer the messages of a conversation that a worker which died has left; return how many got replies."""

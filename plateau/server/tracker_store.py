@@ -187,13 +187,14 @@ class PlateauTrackerStore(TrackerStore, SerializedTrackerAsText):  # type: ignor
         if pending is not None and pending.tracker is not None:
             tracker, pending.tracker = pending.tracker, None
             return tracker
-        return await self.database.read(self.reading(sender_id))
+        read = self.reading(sender_id)
+        return await self.database.read(lambda session: read(session, Repository(session).position(sender_id)))
 
-    def reading(self, sender_id: str) -> Callable[[Session], DialogueStateTracker | None]:
-        """Return what `retrieve` does, to be done in a transaction of the caller's."""
+    def reading(self, sender_id: str) -> Callable[[Session, Position | None], DialogueStateTracker | None]:
+        """Return what `retrieve` does, to be done in a session of the caller's, who knows the position already."""
         # Taken out, so that a turn that fails leaves nothing of itself behind.
         cached = self._cache.take(sender_id)
-        return lambda session: self._read(session, sender_id, cached)
+        return lambda session, position: self._read(session, sender_id, position, cached)
 
     async def create_tracker(self, sender_id: str, append_action_listen: bool = True) -> DialogueStateTracker:
         """Return a new tracker; it is stored with its first turn, where Rasa would store it empty before."""
@@ -217,7 +218,11 @@ class PlateauTrackerStore(TrackerStore, SerializedTrackerAsText):  # type: ignor
 
     async def retrieve_full_tracker(self, conversation_id: str) -> DialogueStateTracker | None:
         """Return the tracker with the events of every session; None when there is no such conversation."""
-        return await self.database.read(lambda session: self._read(session, conversation_id, None, whole=True))
+
+        def work(session: Session) -> DialogueStateTracker | None:
+            return self._read(session, conversation_id, Repository(session).position(conversation_id), whole=True)
+
+        return await self.database.read(work)
 
     async def exists(self, conversation_id: str) -> bool:
         """Tell whether the conversation has events."""
@@ -229,10 +234,13 @@ class PlateauTrackerStore(TrackerStore, SerializedTrackerAsText):  # type: ignor
         return await self.database.read(lambda session: Repository(session).conversation_ids())
 
     def _read(
-        self, session: Session, sender_id: str, cached: DialogueStateTracker | None, whole: bool = False
+        self,
+        session: Session,
+        sender_id: str,
+        position: Position | None,
+        cached: DialogueStateTracker | None = None,
+        whole: bool = False,
     ) -> DialogueStateTracker | None:
-        repository = Repository(session)
-        position = repository.position(sender_id)
         if position is None or position.version == 0:
             return None
         start = 0 if whole else position.session_seq
@@ -241,7 +249,7 @@ class PlateauTrackerStore(TrackerStore, SerializedTrackerAsText):  # type: ignor
         else:
             tracker, known = DialogueStateTracker(sender_id, self.domain.slots), start
         if known < position.version:
-            for data in repository.events(sender_id, known, position.version):
+            for data in Repository(session).events(sender_id, known, position.version):
                 tracker.update(_event(data))
         vars(tracker)[_MARK] = _Mark(position, start, len(tracker.events))
         return tracker if whole else self._shortened(tracker)

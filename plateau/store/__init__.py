@@ -8,7 +8,7 @@ from ._health import has_schema, newest_revision, touch
 from ._inbox import Inbox, Unanswered
 from ._models import CONSENT_STATES, LINK_KINDS
 from ._outbox import LetterRow, NoticeRow, Notices, Outbox
-from ._repository import LinkRow, Position, ReevaluationRow, Repository
+from ._repository import LinkRow, Position, ReevaluationRow, Repository, Standing
 
 __all__ = [
     "AUDIT_KINDS",
@@ -28,6 +28,7 @@ __all__ = [
     "Position",
     "ReevaluationRow",
     "Repository",
+    "Standing",
     "StoreError",
     "Unanswered",
     "entries",

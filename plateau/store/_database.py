@@ -57,6 +57,8 @@ class Database:
         self.vault = vault_for(self._url, keys, master)
         self._engine = engine_of(self._url)
         self._reader = self._engine.execution_options(sqlite_begin="BEGIN")
+        alone = {"isolation_level": "AUTOCOMMIT"} if self.dialect == "postgresql" else {}
+        self._stepwise = self._engine.execution_options(**alone)
         # SQLite has one writer at a time: queueing for one warm connection beats its sleep-and-retry between threads.
         workers = 1 if self.dialect == "sqlite" else POOL_SIZE
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="plateau-store")
@@ -112,9 +114,23 @@ class Database:
         with self._errors(), Session(self._reader, future=True, info=info) as session, session.begin():
             yield session
 
+    @contextmanager
+    def steps(self) -> Iterator[Session]:
+        """Yield a session whose every statement is committed by itself: no BEGIN and COMMIT on the way to PostgreSQL.
+
+        For statements that need no transaction around them; SQLite, to which there is no way, has one all the same.
+        """
+        info = {WORK: Work(self.vault)}
+        with self._errors(), Session(self._stepwise, future=True, info=info) as session, session.begin():
+            yield session
+
     async def run(self, work: Callable[[Session], T]) -> T:
         """Run `work(session)` as one transaction in a database thread; the event loop goes on meanwhile."""
         return await self._in_thread(lambda: _within(self.transaction, work))
+
+    async def step(self, work: Callable[[Session], T]) -> T:
+        """Run `work(session)` in a database thread, each of its statements committed by itself."""
+        return await self._in_thread(lambda: _within(self.steps, work))
 
     async def read(self, work: Callable[[Session], T]) -> T:
         """Run `work(session)`, which only reads, in a database thread."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,7 +14,7 @@ import psycopg2
 from psycopg2 import extensions
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError, StatementError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError, StatementError
 from sqlalchemy.pool import QueuePool
 
 from ._errors import Conflict, StoreError
@@ -22,6 +23,8 @@ DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg2")
 POOL_SIZE = 5
 BUSY_SECONDS = 30
 CONNECT_SECONDS = 5
+# A connection that answered so lately is taken to be open; an older one is asked before it is used.
+FRESH_SECONDS = 1.0
 # How long a turn waits for one answer of the server; a migration, a backup or the command line waits for ever.
 ANSWER_SECONDS = 15.0
 # serialization_failure and deadlock_detected: the other transaction won.
@@ -91,7 +94,9 @@ def engine_of(url: Any, poolclass: Any = QueuePool, foreign_keys: bool = True) -
     if poolclass is QueuePool:
         options |= {"pool_size": POOL_SIZE, "max_overflow": POOL_SIZE, "pool_use_lifo": True}
     if url.get_backend_name() == "postgresql":
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS}, **options)
+        engine = create_engine(url, connect_args={"connect_timeout": CONNECT_SECONDS}, **options)
+        _ask_the_idle(engine)
+        return engine
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, **options)
 
     def opened(connection: Any, _: Any) -> None:
@@ -109,6 +114,25 @@ def engine_of(url: Any, poolclass: Any = QueuePool, foreign_keys: bool = True) -
     event.listen(engine, "connect", opened)
     event.listen(engine, "begin", begun)
     return engine
+
+
+def _ask_the_idle(engine: Any) -> None:
+    """Have the pool try a connection before use, as `pool_pre_ping` does, but not one that was just used."""
+
+    def returned(_: Any, record: Any) -> None:
+        record.info["returned"] = time.monotonic()
+
+    def taken(connection: Any, record: Any, _: Any) -> None:
+        if time.monotonic() - record.info.get("returned", time.monotonic()) <= FRESH_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg2.Error:
+            # The pool then opens another one.
+            raise DisconnectionError from None
+
+    event.listen(engine, "checkin", returned)
+    event.listen(engine, "checkout", taken)
 
 
 @contextmanager

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from ._errors import StoreError
-from ._models import Conversation, Waiting
+from ._models import Conversation, Waiting, metadata
 from ._sealing import DataKey
 
 
@@ -34,25 +34,23 @@ class Inbox:
 
     def __init__(self, session: Session, now: Callable[[], datetime] = _utc_now) -> None:
         self._session, self._now = session, now
-        self._insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[session.get_bind().dialect.name]
 
-    def receive(self, conversation_id: str, client_message_id: str, message: Mapping[str, Any]) -> None:
+    def receive(
+        self, conversation_id: str, client_message_id: str, message: Mapping[str, Any], key_id: str | None = None
+    ) -> None:
         """Keep a message until it has its reply; received again, it keeps its place and counts one attempt more.
 
-        Raises StoreError for a conversation that is not stored.
+        `key_id` names the conversation's key, where it is known. Raises StoreError for a conversation not stored.
         """
+        key = self._key(conversation_id, key_id)
         row = {
             "conversation_id": conversation_id,
             "client_message_id": client_message_id,
-            "sealed": self._key(conversation_id).seal(dict(message), "inbox", conversation_id, client_message_id),
+            "sealed": key.seal(dict(message), "inbox", conversation_id, client_message_id),
             "attempts": 1,
             "received_at": self._now(),
         }
-        again = self._insert(Waiting).values(row)
-        again = again.on_conflict_do_update(
-            index_elements=["conversation_id", "client_message_id"], set_={"attempts": Waiting.attempts + 1}
-        )
-        self._session.execute(again)
+        self._session.execute(_RECEIVE[self._session.get_bind().dialect.name], row)
 
     def waiting(self, conversation_id: str) -> list[Unanswered]:
         """Return the conversation's messages without a reply, in the order they came."""
@@ -72,12 +70,10 @@ class Inbox:
 
     def drop(self, conversation_id: str, client_message_id: str) -> None:
         """Let a message go that gets no reply, or has got it."""
-        theirs = Waiting.conversation_id == conversation_id
-        gone = delete(Waiting).where(theirs, Waiting.client_message_id == client_message_id)
-        self._session.execute(gone, execution_options={"synchronize_session": False})
+        self._session.execute(DROP, {"of": conversation_id, "message": client_message_id})
 
-    def _key(self, conversation_id: str) -> DataKey:
-        key = self._found(conversation_id)
+    def _key(self, conversation_id: str, key_id: str | None) -> DataKey:
+        key = self._found(conversation_id) if key_id is None else self._session.info["plateau"].vault.key(key_id)
         if key is None:
             raise StoreError("a message waits in a conversation only that is stored, and not erased")
         return key
@@ -86,3 +82,16 @@ class Inbox:
         found = select(Conversation.key_id).where(Conversation.id == conversation_id)
         key_id = self._session.execute(found).scalar_one_or_none()
         return None if key_id is None else self._session.info["plateau"].vault.key(key_id)
+
+
+# Made once: what every turn runs takes longer to put together than to run.
+_INBOX = metadata.tables["inbox"]
+_RECEIVE = {
+    dialect: insert(_INBOX).on_conflict_do_update(
+        index_elements=["conversation_id", "client_message_id"], set_={"attempts": _INBOX.c.attempts + 1}
+    )
+    for dialect, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
+DROP = delete(_INBOX).where(
+    _INBOX.c.conversation_id == bindparam("of"), _INBOX.c.client_message_id == bindparam("message")
+)

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 from sqlalchemy.exc import SQLAlchemyError
 
 from ._engines import impatient
@@ -89,8 +90,8 @@ class AdvisoryLocks:
             with impatient():
                 if self._connection is None:
                     self._connection = self._engine.connect()
-                got = self._connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({number})").scalar_one()
-        except SQLAlchemyError as error:
+                got = self._ask("SELECT pg_try_advisory_lock(%s)", number)
+        except (SQLAlchemyError, psycopg2.Error) as error:
             self._drop()
             raise StoreError(f"the lock of a conversation cannot be taken ({type(error).__name__})") from None
         return bool(got)
@@ -100,9 +101,15 @@ class AdvisoryLocks:
             return
         try:
             with impatient():
-                self._connection.exec_driver_sql(f"SELECT pg_advisory_unlock({number})")
-        except SQLAlchemyError:
+                self._ask("SELECT pg_advisory_unlock(%s)", number)
+        except (SQLAlchemyError, psycopg2.Error):
             self._drop()
+
+    def _ask(self, question: str, number: int) -> Any:
+        """Ask by the driver itself: twice a turn, SQLAlchemy's part would take longer than the answer."""
+        with self._connection.connection.cursor() as cursor:
+            cursor.execute(question, (number,))
+            return cursor.fetchone()[0]
 
     def _drop(self) -> None:
         """Close the connection, and with it every lock it holds."""

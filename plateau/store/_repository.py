@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, insert, literal_column, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, literal_column, or_, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
 from ._audit import add_entry, entries
 from ._errors import Conflict, StoreError
-from ._inbox import Inbox
+from ._inbox import DROP, Inbox
 from ._models import (
     CONSENT_STATES,
     LINK_KINDS,
@@ -61,6 +61,26 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What a new message meets: how far its conversation has come, and what was said in it last.
+
+    `reply` is the one that this very message already had; `waits` tells that other messages wait for theirs.
+    """
+
+    position: Position
+    reply: Mapping[str, Any] | None
+    last: Mapping[str, Any] | None
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Locked:
+    patient_id: str | None
+    version: int
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReevaluationRow:
     """One re-evaluation as it is stored; `assessment` and `finished_at` (UTC) are None until it has a plan.
 
@@ -104,7 +124,8 @@ class Repository:
         self._session = session
         self._now = now
         self._work: Work = session.info["plateau"]
-        self._upsert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[session.get_bind().dialect.name]
+        self._dialect: str = session.get_bind().dialect.name
+        self._upsert = _UPSERTS[self._dialect]
 
     # The conversation and its log of events
 
@@ -112,6 +133,19 @@ class Repository:
         """Return how far the conversation has come; None when there is no such conversation."""
         row = self._session.execute(_POSITION, {"of": conversation_id}).one_or_none()
         return None if row is None or self._work.vault.key(row.key_id) is None else Position(*row)
+
+    def standing(self, conversation_id: str, client_message_id: str) -> Standing | None:
+        """Return, in one statement, what a message meets; None when there is no such conversation."""
+        row = self._session.execute(_STANDING, {"of": conversation_id, "message": client_message_id}).one_or_none()
+        if row is None or (key := self._work.vault.key(row.key_id)) is None:
+            return None
+
+        def opened(message: str | None, sealed: Any) -> Mapping[str, Any] | None:
+            return None if message is None else key.open(sealed, "turns", conversation_id, message)
+
+        position = Position(row.version, row.session_seq, row.created_at, row.key_id)
+        last = opened(row.last_id, row.last_sealed)
+        return Standing(position, opened(row.reply_id, row.reply_sealed), last, row.waits)
 
     def conversation_ids(self) -> list[str]:
         """Return the ids of the conversations that have events, oldest first."""
@@ -144,14 +178,28 @@ class Repository:
         session_seq = started[-1] if started else (0 if seen is None else seen.session_seq)
         version = first + len(events)
         moved = {"version": version, "session_seq": session_seq, "updated_at": self._now()}
-        key_id, created_at = (
-            self._begin_log(conversation_id, moved) if seen is None else self._move(seen, moved, conversation_id)
-        )
-        if events:
-            sealed = self._key(key_id).seal(list(events), *_events_place(conversation_id, first, len(events)))
-            row = {"conversation_id": conversation_id, "seq": first, "count": len(events), "sealed": sealed}
-            self._session.execute(_ADD_EVENTS, row)
+        if seen is None:
+            key_id, created_at = self._begin_log(conversation_id, moved)
+        else:
+            key_id, created_at = seen.key, seen.created_at
+        batch = self._batch(key_id, conversation_id, first, events)
+        if seen is not None:
+            self._move(seen, moved, conversation_id, batch)
+        elif batch is not None:
+            self._session.execute(_ADD_EVENTS, batch)
+        if events and batch is None:
+            raise StoreError(_ERASED)
         return Position(version, session_seq, created_at, key_id)
+
+    def _batch(
+        self, key_id: str, conversation_id: str, first: int, events: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any] | None:
+        """Return the row of these events; None where there are none, or the key is gone."""
+        key = self._work.vault.key(key_id) if events else None
+        if key is None:
+            return None
+        sealed = key.seal(list(events), *_events_place(conversation_id, first, len(events)))
+        return {"conversation_id": conversation_id, "seq": first, "count": len(events), "sealed": sealed}
 
     def _begin_log(self, conversation_id: str, moved: Mapping[str, Any]) -> tuple[str, datetime]:
         """Store a conversation's first position; return its key's id and when it was made. Raises Conflict."""
@@ -161,18 +209,31 @@ class Repository:
         begin = begin.on_conflict_do_update(index_elements=["id"], set_=moved, where=Conversation.version == 0)
         if not self._session.execute(begin).rowcount:
             raise Conflict(_TAKEN)
-        stored = select(Conversation.key_id, Conversation.created_at).where(Conversation.id == conversation_id)
-        key_id, created_at = self._session.execute(stored).one()
+        stored = select(Conversation.key_id, Conversation.created_at, Conversation.patient_id)
+        stored = stored.where(Conversation.id == conversation_id)
+        key_id, created_at, patient_id = self._session.execute(stored).one()
+        self._work.locked[conversation_id] = _Locked(patient_id, moved["version"], key_id)
         if key_id != row["key_id"]:
             # Someone else stored the conversation in between, with a key of their own.
             self._work.gone.append(row["key_id"])
         return key_id, created_at
 
-    def _move(self, seen: Position, moved: Mapping[str, Any], conversation_id: str) -> tuple[str, datetime]:
-        seen_at = {"of": conversation_id, "seen_version": seen.version, "seen_created_at": seen.created_at}
-        if not self._session.execute(_MOVE, {**seen_at, **moved}).rowcount:
+    def _move(
+        self, seen: Position, moved: Mapping[str, Any], conversation_id: str, events: Mapping[str, Any] | None
+    ) -> None:
+        """Move a conversation on from where it was seen, and add a batch of events; raises Conflict."""
+        where = {"of": conversation_id, "seen_version": seen.version, "seen_created_at": seen.created_at, **moved}
+        if self._dialect == "postgresql" and events is not None:
+            # One statement: each costs a way to the server and back.
+            row = self._session.execute(_MOVE_AND_ADD, {**where, **events}).one_or_none()
+            if row is None:
+                raise Conflict(_TAKEN)
+            self._work.locked[conversation_id] = _Locked(*row)
+            return
+        if not self._session.execute(_MOVE, where).rowcount:
             raise Conflict(_TAKEN)
-        return seen.key, seen.created_at
+        if events is not None:
+            self._session.execute(_ADD_EVENTS, events)
 
     # Consent and identity
 
@@ -217,11 +278,15 @@ class Repository:
         self._execute(update(Conversation).where(Conversation.id == conversation_id).values(patient_id=patient_id))
         owned = update(Reevaluation).where(Reevaluation.conversation_id == conversation_id)
         self._execute(owned.values(patient_id=patient_id))
+        self._work.locked[conversation_id] = replace(self._work.locked[conversation_id], patient_id=patient_id)
         if before is not None:
             self._delete_lone([before])
 
     def patient_of(self, conversation_id: str) -> str | None:
         """Return whose conversation this is; None when that is not known, or there is no such conversation."""
+        if (locked := self._work.locked.get(conversation_id)) is not None:
+            known: str | None = locked.patient_id
+            return known
         found = select(Conversation.patient_id).where(Conversation.id == conversation_id)
         patient_id: str | None = self._session.execute(found).scalar_one_or_none()
         return patient_id
@@ -287,13 +352,15 @@ class Repository:
         if patient_id is not None:
             self.link_patient(conversation_id, patient_id)
         locked = self._lock(conversation_id)
-        row_id = self._reevaluation_id(conversation_id, run, locked.patient_id)
+        rows = self._session.execute(_STORED, {"of": conversation_id, "run": run}).all()
+        row_id = rows[0].id if rows else self._begin_run(conversation_id, run, locked.patient_id)
         sealer = _Sealer(self._key(locked.key_id), conversation_id, row_id)
+        stored = sealer.answers((row.question, row.sealed) for row in rows if row.question is not None)
         given = {name: value for name, value in answers.items() if value is not None}
-        changed = self._save_answers(sealer, given, said or {})
+        changed = self._save_answers(sealer, stored, given, said or {})
         if assessment is not None:
             self._save_plan(sealer, assessment, rules_version)
-        elif changed:
+        elif changed and rows and rows[0].finished_at is not None:
             self._delete_plan(row_id)
 
     def reevaluation(self, conversation_id: str, run: int | None = None) -> ReevaluationRow | None:
@@ -320,14 +387,12 @@ class Repository:
         for row in self._session.execute(query).all():
             if (key := self._work.vault.key(row.key_id)) is not None:
                 sealer = _Sealer(key, row.conversation_id, row.id)
-                found.append(_reevaluation(row, sealer, self._answers(sealer)))
+                given = sealer.answers(self._session.execute(_ANSWERS, {"of": row.id}).all())
+                found.append(_reevaluation(row, sealer, given))
         return found
 
-    def _reevaluation_id(self, conversation_id: str, run: int, patient_id: str | None) -> int:
+    def _begin_run(self, conversation_id: str, run: int, patient_id: str | None) -> int:
         of_run = select(Reevaluation.id).where(Reevaluation.conversation_id == conversation_id, Reevaluation.run == run)
-        known: int | None = self._session.execute(of_run).scalar_one_or_none()
-        if known is not None:
-            return known
         begun = {
             "conversation_id": conversation_id,
             "run": run,
@@ -338,27 +403,24 @@ class Repository:
         row_id: int = self._session.execute(of_run).scalar_one()
         return row_id
 
-    def _answers(self, sealer: _Sealer) -> dict[str, _Given]:
-        rows = self._session.execute(_ANSWERS, {"of": sealer.row_id}).all()
-        return {question: tuple(sealer.open(sealed, "answers", question)) for question, sealed in rows}
-
-    def _save_answers(self, sealer: _Sealer, answers: Mapping[str, Any], said: Mapping[str, str]) -> bool:
+    def _save_answers(
+        self,
+        sealer: _Sealer,
+        stored: Mapping[str, _Given],
+        answers: Mapping[str, Any],
+        said: Mapping[str, str],
+    ) -> bool:
         """Write what differs from the stored answers and words; tell whether an answer did."""
-        stored, row_id = self._answers(sealer), sealer.row_id
+        row_id = sealer.row_id
         wanted = {name: _with_words(value, said.get(name), stored.get(name)) for name, value in answers.items()}
         fresh = {name: given for name, given in wanted.items() if stored.get(name) != given}
         gone = stored.keys() - answers.keys()
         if fresh:
-            upsert = self._upsert(Answer)
-            upsert = upsert.on_conflict_do_update(
-                index_elements=["reevaluation_id", "question"],
-                set_={"sealed": upsert.excluded.sealed},
-            )
             rows = [
                 {"reevaluation_id": row_id, "question": name, "sealed": sealer.seal(given, "answers", name)}
                 for name, given in fresh.items()
             ]
-            self._session.execute(upsert, rows)
+            self._session.execute(_PUT_ANSWERS[self._dialect], rows)
         if gone:
             self._execute(delete(Answer).where(Answer.reevaluation_id == row_id, Answer.question.in_(sorted(gone))))
         return bool(gone) or any(name not in stored or stored[name][0] != value for name, (value, _) in fresh.items())
@@ -417,14 +479,17 @@ class Repository:
     def remember_reply(self, conversation_id: str, client_message_id: str, reply: Mapping[str, Any]) -> None:
         """Keep the reply to a message, which waits no longer; the first one stays, as the patient has seen it."""
         locked = self._lock(conversation_id)
-        turn = self._upsert(Turn).values(
-            conversation_id=conversation_id,
-            client_message_id=client_message_id,
-            version=locked.version,
-            sealed=self._key(locked.key_id).seal(dict(reply), "turns", conversation_id, client_message_id),
-            created_at=self._now(),
-        )
-        self._session.execute(turn.on_conflict_do_nothing())
+        turn = {
+            "conversation_id": conversation_id,
+            "client_message_id": client_message_id,
+            "version": locked.version,
+            "sealed": self._key(locked.key_id).seal(dict(reply), "turns", conversation_id, client_message_id),
+            "created_at": self._now(),
+        }
+        if self._dialect == "postgresql":
+            self._session.execute(_ADD_TURN_AND_DROP, {**turn, "of": conversation_id, "message": client_message_id})
+            return
+        self._session.execute(_ADD_TURN["sqlite"], turn)
         Inbox(self._session).drop(conversation_id, client_message_id)
 
     # Export
@@ -559,6 +624,8 @@ class Repository:
             # The rows go first, their keys once that is committed; what a crash leaves is on this list.
             self._session.execute(insert(Erasure).values([{"key_id": row.key_id} for row in rows]))
             self._work.gone += [row.key_id for row in rows]
+        for conversation_id in conversation_ids:
+            self._work.locked.pop(conversation_id, None)
         counts = {
             model.__tablename__: self._execute(delete(model).where(condition)).rowcount
             for model, condition in _owned(conversation_ids)
@@ -591,12 +658,17 @@ class Repository:
         return row
 
     def _locked(self, conversation_id: str) -> Any:
-        return self._session.execute(_LOCKED, {"of": conversation_id}).one_or_none()
+        if conversation_id not in self._work.locked:
+            row = self._session.execute(_LOCKED, {"of": conversation_id}).one_or_none()
+            if row is None:
+                return None
+            self._work.locked[conversation_id] = _Locked(*row)
+        return self._work.locked[conversation_id]
 
     def _key(self, key_id: str) -> DataKey:
         key = self._work.vault.key(key_id)
         if key is None:
-            raise StoreError("the conversation was erased: its key is gone")
+            raise StoreError(_ERASED)
         return key
 
     def _known(self, patient_id: str) -> bool:
@@ -630,7 +702,9 @@ class Repository:
 
 
 # Made once: what every turn runs takes longer to put together than to run.
-_CONVERSATIONS, _TURNS, _EVENTS = (metadata.tables[name] for name in ("conversations", "turns", "events"))
+_CONVERSATIONS, _TURNS, _EVENTS, _INBOX = (
+    metadata.tables[name] for name in ("conversations", "turns", "events", "inbox")
+)
 _conversations, _turns, _answers = _CONVERSATIONS.c, _TURNS.c, metadata.tables["answers"].c
 _POSITION = select(
     _conversations.version,
@@ -648,14 +722,59 @@ _MOVE = update(_CONVERSATIONS).where(
 )
 _MOVE = _MOVE.values({name: bindparam(name) for name in ("version", "session_seq", "updated_at")})
 _ADD_EVENTS = insert(_EVENTS)
+_moved = _MOVE.returning(_conversations.patient_id, _conversations.version, _conversations.key_id).cte("moved")
+_batch = ("conversation_id", "seq", "count", "sealed")
+_MOVE_AND_ADD = select(_moved).add_cte(
+    insert(_EVENTS)
+    .from_select(_batch, select(*(bindparam(name, type_=_EVENTS.c[name].type) for name in _batch)).select_from(_moved))
+    .cte("added")
+)
 _TURN = select(_turns.client_message_id, _turns.sealed, _conversations.key_id).select_from(
     _TURNS.join(_CONVERSATIONS, _conversations.id == _turns.conversation_id)
 )
 _TURN = _TURN.where(_turns.conversation_id == bindparam("of"))
 _REPLY = _TURN.where(_turns.client_message_id == bindparam("message"))
 _LAST_REPLY = _TURN.order_by(_turns.version.desc(), _turns.created_at.desc()).limit(1)
+_last = select(_turns.client_message_id, _turns.sealed).where(_turns.conversation_id == bindparam("of"))
+_last = _last.order_by(_turns.version.desc(), _turns.created_at.desc()).limit(1).subquery()
+_had = _TURNS.alias()
+_STANDING = select(
+    _conversations.version,
+    _conversations.session_seq,
+    _conversations.created_at,
+    _conversations.key_id,
+    _last.c.client_message_id.label("last_id"),
+    _last.c.sealed.label("last_sealed"),
+    _had.c.client_message_id.label("reply_id"),
+    _had.c.sealed.label("reply_sealed"),
+    select(_INBOX.c.id)
+    .where(_INBOX.c.conversation_id == bindparam("of"), _INBOX.c.client_message_id != bindparam("message"))
+    .exists()
+    .label("waits"),
+).select_from(
+    _CONVERSATIONS.outerjoin(
+        _had, and_(_had.c.conversation_id == _conversations.id, _had.c.client_message_id == bindparam("message"))
+    ).outerjoin(_last, true())
+)
+_STANDING = _STANDING.where(_conversations.id == bindparam("of"))
+_UPSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_ADD_TURN = {dialect: insert(_TURNS).on_conflict_do_nothing() for dialect, insert in _UPSERTS.items()}
+_turn = {column.name: bindparam(column.name, type_=column.type) for column in _TURNS.c}
+_ADD_TURN_AND_DROP = _ADD_TURN["postgresql"].values(_turn).add_cte(DROP.cte("answered"))
+_PUT_ANSWERS = {
+    dialect: put.on_conflict_do_update(
+        index_elements=["reevaluation_id", "question"], set_={"sealed": put.excluded.sealed}
+    )
+    for dialect, put in ((dialect, insert(metadata.tables["answers"])) for dialect, insert in _UPSERTS.items())
+}
+_runs = metadata.tables["reevaluations"].c
+_STORED = select(_runs.id, _runs.finished_at, _answers.question, _answers.sealed).select_from(
+    metadata.tables["reevaluations"].outerjoin(metadata.tables["answers"])
+)
+_STORED = _STORED.where(_runs.conversation_id == bindparam("of"), _runs.run == bindparam("run"))
 _ANSWERS = select(_answers.question, _answers.sealed).where(_answers.reevaluation_id == bindparam("of"))
 _FINDING = ("rule", "because", "source")
+_ERASED = "the conversation was erased: its key is gone"
 _TAKEN = "another turn of this conversation was saved first, or it was erased"
 # As literals, or SQLite could not use the partial indexes.
 _UNCONSENTED = literal_column("consent_state != 'given'")
@@ -690,6 +809,9 @@ class _Sealer:
 
     def open(self, sealed: bytes, table: str, *row: str | int) -> Any:
         return self.key.open(sealed, table, self.conversation_id, self.row_id, *row)
+
+    def answers(self, rows: Iterable[Any]) -> dict[str, _Given]:
+        return {question: tuple(self.open(sealed, "answers", question)) for question, sealed in rows}
 
 
 def _reevaluation(row: Any, sealer: _Sealer, given: Mapping[str, _Given]) -> ReevaluationRow:

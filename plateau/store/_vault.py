@@ -63,7 +63,8 @@ audit_head = Table(
 class Work:
     """What one transaction of the main database leaves to do with the key store, and its audit entries to come.
 
-    `made` are new keys, of no use if it fails; `gone` are keys to destroy once it is committed.
+    `made` are new keys, of no use if it fails; `gone` are keys to destroy once it is committed. `locked` are rows that
+    it has locked and that nobody else can change until it ends, by conversation.
     """
 
     vault: Vault
@@ -71,6 +72,7 @@ class Work:
     gone: list[str] = field(default_factory=list)
     entries: list[dict[str, Any]] = field(default_factory=list)
     head: tuple[int, bytes] | None = None
+    locked: dict[str, Any] = field(default_factory=dict)
 
 
 class Vault:

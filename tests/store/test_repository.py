@@ -266,9 +266,9 @@ def test_answer_without_words_has_none_in_the_database(database: Database) -> No
 @pytest.mark.parametrize(
     ("again", "statements"),
     [
-        ({}, ["SELECT", "SELECT", "SELECT"]),
-        ({"said": {"goal": "up"}}, ["SELECT", "SELECT", "SELECT"]),
-        ({"said": {"goal": "up", "pain_now": "7"}}, ["SELECT", "SELECT", "SELECT", "INSERT"]),
+        ({}, ["SELECT"]),
+        ({"said": {"goal": "up"}}, ["SELECT"]),
+        ({"said": {"goal": "up", "pain_now": "7"}}, ["SELECT", "INSERT"]),
     ],
     ids=["nothing", "the same words", "new words"],
 )
