@@ -10,7 +10,7 @@ from typing import Any
 
 from rasa.core.actions.action import RemoteAction
 from rasa.shared.core.events import SlotSet, UserUttered
-from rasa.shared.core.trackers import DialogueStateTracker, EventVerbosity
+from rasa.shared.core.trackers import DialogueStateTracker
 from rasa.utils.endpoints import EndpointConfig
 from rasa_sdk.executor import ActionExecutor
 
@@ -92,8 +92,17 @@ def _validate_result(self: RemoteAction, result: dict[str, Any]) -> bool:
 
 
 def _call(self: RemoteAction, tracker: DialogueStateTracker, domain: Any) -> dict[str, Any]:
-    state = tracker.current_state(EventVerbosity.NONE)
-    state["events"] = _this_turn(tracker)
+    # What the SDK's tracker is made of; Rasa's own description would copy the message that began the form, each time.
+    state = {
+        "sender_id": tracker.sender_id,
+        "slots": tracker.current_slot_values(),
+        "latest_message": tracker._latest_message_data(),
+        "events": _this_turn(tracker),
+        "paused": tracker.is_paused(),
+        "followup_action": tracker.followup_action,
+        "active_loop": dict(vars(tracker.active_loop)) if tracker.active_loop else {},
+        "latest_action_name": tracker.latest_action_name,
+    }
     call = {"next_action": self._name, "sender_id": tracker.sender_id, "tracker": state, "version": ""}
     if domain.does_custom_action_explicitly_need_domain(self.name()):
         call["domain"] = {"forms": domain.forms}

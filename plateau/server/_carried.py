@@ -59,7 +59,7 @@ class SlotsCarried(Event):  # type: ignore[misc]
         """Set the slots; one that the model no longer has is left out."""
         for name, value in self.slots.items():
             if name in tracker.slots:
-                tracker.slots[name].value = value
+                tracker._set_slot(name, value)
 
 
 class Aside(Event):  # type: ignore[misc]

@@ -134,4 +134,6 @@ def _shown(show: Callable[..., None]) -> Callable[..., None]:
 def _quiet_structlog() -> None:
     import structlog
 
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    silent = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    # Kept, or each of Rasa's messages that nobody reads would make a logger of its own.
+    structlog.configure(wrapper_class=silent, cache_logger_on_first_use=True)
