@@ -14,12 +14,14 @@ from plateau.report import listed
 
 # The stage the dialogue is in when the protocol has no question left.
 AFTER_QUESTIONS = "plan"
+# The slots that hold answers.
+ANSWERS = (*QUESTIONS, "red_flags", "previous")
 
 
 def answers_of(tracker: Tracker) -> dict[str, Any]:
     """Return the answers given so far, with the red flags heard and the last visit, each under its name."""
-    names = (*QUESTIONS, "red_flags", "previous")
-    return {name: value for name in names if (value := tracker.get_slot(name)) is not None}
+    held = tracker.slots
+    return {name: value for name in ANSWERS if (value := held.get(name)) is not None}
 
 
 def stage_of(answers: Mapping[str, Any], *, emergency: bool) -> str:

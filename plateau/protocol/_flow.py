@@ -6,6 +6,7 @@ someone who comes back under "previous". An id that is absent or None has not be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,8 +30,11 @@ DIRECT_QUESTION, DIRECT_NO = "safety_mood", ["no"]
 EARLY_WEEKS, EARLY_SESSIONS = 2, 3
 REVIEW = "review"
 _WHEN = {question.when.source: question.when for question in QUESTIONS.values()}
-# The facts that each condition looks at.
+# The facts that conditions look at: each one, and all of them.
 _ASKS = {source: tuple(sorted(condition.names)) for source, condition in _WHEN.items()}
+_ALL_ASKED = tuple(sorted({name for names in _ASKS.values() for name in names}))
+_BLANK = CONDITIONS.blank()
+_LISTS = tuple(name for name, question in QUESTIONS.items() if question.raises)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +54,10 @@ class Screen:
 
 def facts(answers: Answers) -> dict[str, Any]:
     """Return the names that conditions may use, from the answers."""
-    known = CONDITIONS.blank()
-    for name, question in QUESTIONS.items():
-        value = answers.get(name)
-        if value is None or value in NO_ANSWER or (question.none and value == "none"):
+    known = dict(_BLANK)
+    for name, value in answers.items():
+        question = QUESTIONS.get(name)
+        if question is None or value is None or value in NO_ANSWER or (question.none and value == "none"):
             continue
         if question.kind in ("number", "nprs") and (isinstance(value, bool) or not isinstance(value, int | float)):
             # Not validated yet, so it says nothing.
@@ -80,7 +84,8 @@ def adherence(answers: Answers) -> float:
     """Return done / prescribed x 100 of the home exercise programme (HEP), at most 100; NaN unless both are known."""
     done, prescribed = answers.get("hep_days_done"), answers.get("hep_days_prescribed")
     if not isinstance(done, int | float) or not isinstance(prescribed, int | float) or prescribed == 0:
-        return float("nan")
+        # One and the same, so that what is remembered of it is found again: no other number equals it.
+        return math.nan
     return min(100.0, 100 * done / prescribed)
 
 
@@ -89,11 +94,21 @@ def red_flags(answers: Answers) -> list[dict[str, Any]]:
 
     What was reported outweighs what was denied; the higher tier wins (design, section 3).
     """
+    listed = [dict(flag) for flag in _listed(tuple(_hashable(answers.get(name)) for name in _LISTS))]
+    if not (told := answers.get("red_flags")):
+        return listed
+    return _weightiest([*listed, *(_directly(validate_flag(item), answers) for item in told)])
+
+
+@lru_cache(maxsize=1024)
+def _listed(given: tuple[Any, ...]) -> tuple[dict[str, Any], ...]:
+    """Return the red flags of the safety lists by their answers, which stay the same for most of a conversation."""
+    return tuple(_weightiest(_screened(zip(_LISTS, given, strict=True))))
+
+
+def _weightiest(flags: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for flag in (
-        *_screened(answers),
-        *(_directly(validate_flag(item), answers) for item in answers.get("red_flags") or ()),
-    ):
+    for flag in flags:
         held = found.get(flag["id"])
         if held is None or _weight(flag) > _weight(held):
             found[flag["id"]] = flag
@@ -154,9 +169,16 @@ def is_open(answers: Answers, name: str) -> bool:
 def applicable(answers: Answers) -> list[str]:
     """Return the ids of all questions that are asked of someone with these answers, in order."""
     known = facts(answers)
+    return list(_asked_with(tuple(_hashable(known[name]) for name in _ALL_ASKED)))
+
+
+@lru_cache(maxsize=1024)
+def _asked_with(values: tuple[Any, ...]) -> tuple[str, ...]:
+    """Return the questions asked with these facts; a turn comes to the same ones several times."""
+    known = dict(zip(_ALL_ASKED, values, strict=True))
     # Many questions share a condition; each is worked out once.
-    holds = {source: _holds(source, tuple(_hashable(known[name]) for name in names)) for source, names in _ASKS.items()}
-    return [name for name, question in QUESTIONS.items() if holds[question.when.source]]
+    holds = {source: _holds(source, tuple(known[name] for name in names)) for source, names in _ASKS.items()}
+    return tuple(name for name, question in QUESTIONS.items() if holds[question.when.source])
 
 
 @lru_cache(maxsize=4096)
@@ -253,12 +275,11 @@ def _stopped(answers: Answers) -> bool:
     return answers.get("consent") == "no" or tier(red_flags(answers)) == "emergency"
 
 
-def _screened(answers: Answers) -> Iterator[dict[str, Any]]:
-    for name, question in QUESTIONS.items():
-        given = answers.get(name)
-        if not question.raises or given is None:
+def _screened(lists: Iterable[tuple[str, Any]]) -> Iterator[dict[str, Any]]:
+    for name, given in lists:
+        if given is None:
             continue
-        for value, raised in question.raises.items():
+        for value, raised in (QUESTIONS[name].raises or {}).items():
             yield {"id": raised.flag, "tier": raised.tier, "state": _state(given, value)}
 
 
