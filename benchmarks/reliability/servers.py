@@ -165,8 +165,9 @@ class Disk:
 class Postgres:
     """A PostgreSQL server in a folder of its own, with fsync on: what it has committed is on disk."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.data = folder, folder / "data"
+    def __init__(self, folder: Path, *, small: bool = False) -> None:
+        """`small` keeps its log small enough for a small disk, at the price of a checkpoint every few seconds."""
+        self.folder, self.data, self._small = folder, folder / "data", small
         self._bin = postgres_programs()
         self._as: Sequence[str] = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
 
@@ -190,12 +191,15 @@ class Postgres:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._as:
             shutil.chown(self.folder, "postgres")
-        self._run("initdb", "-D", self.data, "-U", "owner", "-A", "trust", "--wal-segsize=1")
+        segments = ["--wal-segsize=1"] if self._small else []
+        self._run("initdb", "-D", self.data, "-U", "owner", "-A", "trust", *segments)
         with (self.data / "postgresql.auto.conf").open("a") as settings:
             settings.write(
                 f"listen_addresses = ''\nunix_socket_directories = '{self.folder}'\n"
-                "max_wal_size = 8MB\nmin_wal_size = 2MB\nfsync = on\nmax_connections = 60\nrestart_after_crash = on\n"
+                "fsync = on\nmax_connections = 60\nrestart_after_crash = on\n"
             )
+            if self._small:
+                settings.write("max_wal_size = 8MB\nmin_wal_size = 2MB\n")
         self.start()
         # No superuser, for whom connections are kept free.
         self.sql("CREATE ROLE clinic LOGIN", *(f"CREATE DATABASE {name} OWNER clinic" for name in DATABASES))

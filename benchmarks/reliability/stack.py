@@ -97,7 +97,7 @@ async def stack(
         if small_disk:
             disk = Disk(folder / "postgres" if kind == "postgresql" else data, small_disk)
         if kind == "postgresql":
-            postgres = Postgres(folder / "postgres")
+            postgres = Postgres(folder / "postgres", small=bool(small_disk))
             await asyncio.to_thread(postgres.create)
             port = None
             if through_proxy:
