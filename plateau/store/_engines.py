@@ -14,7 +14,7 @@ import psycopg2
 from psycopg2 import extensions
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DisconnectionError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError, StatementError
 from sqlalchemy.pool import QueuePool
 
 from ._errors import Conflict, StoreError
@@ -125,11 +125,9 @@ def _ask_the_idle(engine: Any) -> None:
     def taken(connection: Any, record: Any, _: Any) -> None:
         if time.monotonic() - record.info.get("returned", time.monotonic()) <= FRESH_SECONDS:
             return
-        try:
-            engine.dialect.do_ping(connection)
-        except psycopg2.Error:
-            # The pool then opens another one.
-            raise DisconnectionError from None
+        if not engine.dialect.do_ping(connection):
+            # The pool then opens another one, and doubts all others.
+            raise InvalidatePoolError
 
     event.listen(engine, "checkin", returned)
     event.listen(engine, "checkout", taken)

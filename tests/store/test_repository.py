@@ -499,6 +499,50 @@ def test_first_reply_stays(database: Database) -> None:
     assert _count(database) == {"conversations": 1, "turns": 2}
 
 
+def test_what_a_message_meets_is_read_at_once(database: Database) -> None:
+    with database.transaction() as session:
+        repository, inbox = Repository(session), Inbox(session)
+        assert repository.standing("c1", "m1") is None
+        seen = None
+        for number in (1, 2):
+            seen = repository.append("c1", seen, EVENTS)
+            repository.remember_reply("c1", f"m{number}", {"number": number})
+        inbox.receive("c1", "m3", {"text": "three"})
+        found = {name: repository.standing("c1", name) for name in ("m1", "m2", "m3", "m4")}
+        ran = _statements(session, lambda: repository.standing("c1", "m4"))
+    assert len(ran) == 1
+    assert {one.position for one in found.values() if one} == {seen}
+    assert {name: one and (one.reply, one.last, one.waits) for name, one in found.items()} == {
+        "m1": ({"number": 1}, {"number": 2}, True),
+        "m2": ({"number": 2}, {"number": 2}, True),
+        "m3": (None, {"number": 2}, False),
+        "m4": (None, {"number": 2}, True),
+    }
+
+
+def test_a_turn_asks_postgresql_as_little_as_it_can(database: Database) -> None:
+    if database.dialect == "sqlite":
+        pytest.skip("SQLite has no server to go to and back")
+    with database.transaction() as session:
+        repository = Repository(session)
+        repository.append("c1", None, EVENTS)
+        repository.save_reevaluation("c1", {"pain_now": 7}, patient_id="p1")
+
+    def turn(session: Session) -> None:
+        repository = Repository(session)
+        standing = repository.standing("c1", "m1")
+        assert standing is not None
+        Inbox(session).receive("c1", "m1", {"text": "3"}, standing.position.key)
+        repository.append("c1", standing.position, EVENTS)
+        repository.save_reevaluation("c1", {"pain_now": 3}, patient_id=repository.patient_of("c1"))
+        repository.remember_reply("c1", "m1", {"number": 1})
+
+    with database.transaction() as session:
+        ran = _statements(session, lambda: turn(session))
+        assert Repository(session).reply("c1", "m1") == {"number": 1} and not Inbox(session).waiting("c1")
+    assert [statement.split()[0] for statement, _ in ran] == ["SELECT", "INSERT", "WITH", "SELECT", "INSERT", "WITH"]
+
+
 def test_last_reply_is_that_of_the_latest_turn_whatever_the_clock_says(database: Database) -> None:
     seen = None
     for number in range(3):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
 from plateau.store import Database, StoreError
@@ -63,3 +64,26 @@ def test_who_is_not_in_a_turn_waits(database: Database) -> None:
         pytest.skip("SQLite has no server")
     with database.reading() as session:
         session.connection().exec_driver_sql(f"SELECT pg_sleep({2 * SILENCE})")
+
+
+@pytest.mark.parametrize(("fresh", "noticed"), [(-1.0, True), (3600.0, False)], ids=["idle for long", "used just now"])
+def test_a_connection_that_was_ended_is_noticed_before_use_where_it_was_idle(
+    database: Database, monkeypatch: pytest.MonkeyPatch, fresh: float, noticed: bool
+) -> None:
+    """One that was just used is not asked; when it fails, that turn does, and all others of the pool are new."""
+    if database.dialect == "sqlite":
+        pytest.skip("SQLite has no server")
+    monkeypatch.setattr(engines, "FRESH_SECONDS", fresh)
+    with database.reading() as session:
+        mine = session.connection().exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+    with create_engine(database._url).connect() as other:
+        other.exec_driver_sql(f"SELECT pg_terminate_backend({mine})")
+
+    def ask() -> int:
+        with database.reading() as session:
+            return int(session.connection().exec_driver_sql("SELECT 1").scalar_one())
+
+    if not noticed:
+        with pytest.raises(StoreError, match="the database failed"):
+            ask()
+    assert ask() == 1
