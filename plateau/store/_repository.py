@@ -143,7 +143,7 @@ class Repository:
         def opened(message: str | None, sealed: Any) -> Mapping[str, Any] | None:
             return None if message is None else key.open(sealed, "turns", conversation_id, message)
 
-        position = Position(row.version, row.session_seq, row.created_at, row.key_id)
+        position = Position(row.version, row.session_seq, row.created_at, row.key_id, row.with_staff)
         last = opened(row.last_id, row.last_sealed)
         return Standing(position, opened(row.reply_id, row.reply_sealed), last, row.waits)
 
@@ -743,6 +743,7 @@ _STANDING = select(
     _conversations.session_seq,
     _conversations.created_at,
     _conversations.key_id,
+    _conversations.staff_since.isnot(None).label("with_staff"),
     _last.c.client_message_id.label("last_id"),
     _last.c.sealed.label("last_sealed"),
     _had.c.client_message_id.label("reply_id"),
