@@ -12,6 +12,8 @@ from phones import House, Texter
 from standins import Fault
 from test_sms_talk import TYPED
 
+from plateau.cli._scenario import answer_for
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 _people = itertools.count(1)
@@ -237,3 +239,62 @@ async def pass_time(home: House) -> None:
     """Have all letters be due."""
     with home.gateway.database.transaction() as session:
         session.execute("UPDATE outbox SET due_at = '2026-01-01 00:00:00.000000' WHERE state = 'waiting'")
+
+
+async def web_patient(home: House) -> tuple[Any, dict[str, Any]]:
+    """Somebody on the web page, with a plan; returns how to send, and the latest turn."""
+    begun = (await home.client.post("/api/session")).json()
+    headers = {"Authorization": f"Bearer {begun['token']}"}
+    numbers = itertools.count(1)
+
+    async def send(**message: Any) -> dict[str, Any]:
+        body = {"id": f"w{next(numbers)}", **message}
+        response = await home.client.post("/api/turn", json=body, headers=headers)
+        assert response.status_code == 200, response.text
+        return dict(response.json())
+
+    turn = begun["turn"]
+    while turn["screen"]["kind"] != "plan":
+        if turn["screen"]["kind"] == "review":
+            turn = await send(command={"name": "confirm"})
+            continue
+        answers = {one["id"]: answer_for(one["id"], {"consent": "yes"}) for one in turn["screen"]["questions"]}
+        turn = await send(answers=answers)
+    return send, turn
+
+
+async def test_on_the_web_the_summary_is_sent_by_a_button_of_the_plan(home: House) -> None:
+    send, turn = await web_patient(home)
+    assert "share" in turn["screen"]["commands"]
+    before = len(alerts(home))
+    told = await send(command={"name": "share"})
+    await deliver(home)
+    assert [message["id"] for message in told["messages"]] == ["staff.shared"]
+    assert told["screen"]["kind"] == "plan"
+    assert [one["kind"] for one in alerts(home)[before:]] == ["summary"]
+
+
+async def test_on_the_web_the_staffs_words_are_there_when_the_patient_comes_back(home: House) -> None:
+    send, _ = await web_patient(home)
+    await send(text="i want to talk to someone")
+    mine = next(one for one in home.notices() if one.kind == "person" and one.conversation_id.startswith("web-"))
+    page = await home.client.get(f"{staff_link(home)}/{mine.id}")
+    assert "when they next open it" in page.text
+    await write(home, mine.id, "Please call us tomorrow.")
+    last = home.last(mine.conversation_id)
+    assert "Please call us tomorrow." in last["messages"][0]["text"]
+    assert last["screen"]["commands"] == ["resume"]
+    told = await send(text="ok thank you")
+    assert [message["id"] for message in told["messages"]] == ["staff.passed_on"]
+    told = await send(command={"name": "resume"})
+    assert told["screen"]["kind"] == "plan"
+
+
+async def test_a_plan_that_is_not_there_cannot_be_sent(home: House) -> None:
+    begun = (await home.client.post("/api/session")).json()
+    headers = {"Authorization": f"Bearer {begun['token']}"}
+    before = len(home.notices())
+    body = {"id": "s1", "command": {"name": "share"}}
+    turn = (await home.client.post("/api/turn", json=body, headers=headers)).json()
+    assert [message["id"] for message in turn["messages"]] == ["staff.nothing_to_share"]
+    assert len(home.notices()) == before

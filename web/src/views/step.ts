@@ -11,7 +11,7 @@ import type { View } from "./text.ts";
 // Each has its own place, and leaves it empty where it is not open: nobody has to look for "Back".
 const TOOLS = ["back", "skip", "dont_know", "why", "human"];
 const EMERGENCY_TOOLS = ["mistake", "checked", "human"];
-const MAIN = ["confirm", "resume"];
+const MAIN = ["confirm", "resume", "share"];
 
 export function stepView(screen: Screen, host: Host): TemplateResult {
   const { words } = host;
