@@ -137,9 +137,14 @@ class House:
 
 @asynccontextmanager
 async def house(
-    folder: Path, *, staff: Mapping[str, Any] | None = None, channels: Mapping[str, Any] | None = None, **more: Any
+    folder: Path,
+    *,
+    staff: Mapping[str, Any] | None = None,
+    channels: Mapping[str, Any] | None = None,
+    known: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> AsyncIterator[House]:
-    """A clinic with its channels (None: those of CLINIC), on platforms that enforce their limits."""
+    """A clinic with its channels (None: those of CLINIC), on platforms that enforce their limits; `known`: secrets."""
     with ExitStack() as stack:
         twilio = standins.TwilioServer(inbound.ACCOUNT, inbound.TWILIO_TOKEN, SENDERS)
         telegram = standins.TelegramServer(inbound.TELEGRAM_TOKEN)
@@ -167,6 +172,7 @@ async def house(
             "webhook_secrets": (inbound.WEBHOOK_SECRET,),
             "staff_secrets": (inbound.WEBHOOK_SECRET,),
             "slack": slack.hook,
+            **(known or {}),
         }
         platforms = {"sms": twilio, "whatsapp": twilio, "telegram": telegram, "messenger": graph, "webhook": receiver}
         async with gateway(str(folder / "var"), **secrets) as (client, app):
