@@ -69,6 +69,7 @@ class House:
     app: Any
     platforms: Mapping[str, Any]
     staff: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def gateway(self) -> Any:
@@ -142,6 +143,7 @@ async def house(
     staff: Mapping[str, Any] | None = None,
     channels: Mapping[str, Any] | None = None,
     known: Mapping[str, Any] | None = None,
+    database: str | None = None,
     **more: Any,
 ) -> AsyncIterator[House]:
     """A clinic with its channels (None: those of CLINIC), on platforms that enforce their limits; `known`: secrets."""
@@ -172,11 +174,12 @@ async def house(
             "webhook_secrets": (inbound.WEBHOOK_SECRET,),
             "staff_secrets": (inbound.WEBHOOK_SECRET,),
             "slack": slack.hook,
+            **({"database": database} if database else {}),
             **(known or {}),
         }
         platforms = {"sms": twilio, "whatsapp": twilio, "telegram": telegram, "messenger": graph, "webhook": receiver}
         async with gateway(str(folder / "var"), **secrets) as (client, app):
-            yield House(client, app, platforms, {"slack": slack, "webhook": receiver})
+            yield House(client, app, platforms, {"slack": slack, "webhook": receiver}, secrets)
 
 
 _numbers = itertools.count(1)
