@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,6 +29,8 @@ LEASE = timedelta(seconds=120)
 AT_ONCE = 20
 # Until it is tried again, in seconds; the last goes on.
 DELAYS = (5, 15, 60, 300, 900, 3600)
+# A letter that cannot be made is tried so many times.
+MAKING = 2
 # After a day a reply is no answer any more, and WhatsApp and Messenger take none; the staff's letters wait a weekend.
 REPLY_HOURS, STAFF_HOURS = 24, 96
 PROBLEM_CHARACTERS = 200
@@ -59,6 +62,8 @@ class Courier:
     async def deliver(self, conversation: str | None = None) -> int:
         """Send what is due, of one conversation or of all; return how many letters were taken; raises StoreError."""
         taken = 0
+        if conversation is None and not await self._database.read(lambda session: Outbox(session).due()):
+            return 0
         while letters := await self._database.run(lambda session: _claimed(session, conversation)):
             taken += sum(await asyncio.gather(*(self._deliver(letter) for letter in letters)))
         return taken
@@ -86,12 +91,18 @@ class Courier:
             await self._failed(letter, error, _next(letter, seconds))
         except (Refused, Undeliverable) as error:
             await self._failed(letter, error, None)
+        except asyncio.CancelledError:
+            # This worker stops; another need not wait until the lease is over.
+            with suppress(Exception):
+                await asyncio.shield(self._database.run(lambda session: Outbox(session).release(letter.id)))
+            raise
         except StoreError:
             raise
         except Exception as error:
-            # Its text may quote the patient. A mistake of ours mends itself with a new release, perhaps.
+            # Its text may quote the patient. What cannot be made must not keep what comes after it waiting.
             logger.error("a letter could not be made: %s", type(error).__name__)
-            await self._failed(letter, Undeliverable(type(error).__name__), _next(letter, None))
+            again = _next(letter, None) if letter.attempts < MAKING else None
+            await self._failed(letter, Undeliverable(type(error).__name__), again)
         else:
             await self._database.run(lambda session: Outbox(session).sent(letter.id))
             self._metrics.letter(letter.target, "sent")
@@ -194,7 +205,7 @@ def _claimed(session: Session, conversation: str | None) -> list[LetterRow]:
 
 
 def _went(id: int, parts: int) -> Callable[[Session], None]:
-    return lambda session: Outbox(session).went(id, parts)
+    return lambda session: Outbox(session).went(id, parts, datetime.now(UTC) + LEASE)
 
 
 def _next(letter: LetterRow, seconds: float | None) -> datetime | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections import deque
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,6 +36,10 @@ BODY_BYTES = 256 * 1024
 # For so long a platform's message is known again, whatever became of its conversation.
 SEEN_DAYS = 400
 TRIES = 3
+# What a database holds in a number's column.
+MOST_ORDER = 2**62
+SORRY = 1000
+CLOSING_SECONDS = 5
 # Telegram begins to count anew after a week without messages.
 COUNTED = timedelta(days=1)
 # Twilio would take words in the answer for a message to send.
@@ -63,6 +69,9 @@ class Doors:
         self._turns, self._courier, self._net, self._secret = turns, courier, net, secret
         self._metrics, self._rate = metrics, rate
         self.running: set[asyncio.Task[None]] = set()
+        self._slowed: set[str] = set()
+        # To whom it was said that a message was not saved: the platform may send it many times.
+        self._sorry: deque[str] = deque(maxlen=SORRY)
 
     async def enter(self, request: Request) -> Response:
         """Answer one request of a platform; what it brings is in the database by then, or it is told to wait."""
@@ -90,7 +99,10 @@ class Doors:
     async def close(self) -> None:
         """Wait for what is under way; what is not done then, another worker finds in the database."""
         if self.running:
-            await asyncio.wait(self.running, timeout=5)
+            _, late = await asyncio.wait(self.running, timeout=CLOSING_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _taken(self, platform: Platform, one: Arrived) -> bool:
         """Take one message, so that it is answered come what may; False: nothing is kept of it."""
@@ -106,7 +118,9 @@ class Doors:
         except (StoreError, TimeoutError) as error:
             logger.error("a message could not be taken: %s", type(error).__name__)
             self._metrics.arrived(platform.name, "not_taken")
-            await self._alone(platform, one.address, self._turns.sorry(words))
+            if (said_of := self._id(platform.name, one)) not in self._sorry:
+                self._sorry.append(said_of)
+                await self._alone(platform, one.address, self._turns.sorry(words))
             return False
         self._metrics.arrived(platform.name, "taken" if conversation else "ignored")
         if one.edit is not None:
@@ -128,61 +142,86 @@ class Doors:
     def _write(self, session: Session, channel: str, one: Arrived, words: str) -> str | None:
         """Write down what has come; return the conversation that goes on with it, None where nothing does."""
         contacts = Contacts(session)
-        if one.id.endswith(EDITED) and not self._net.hear(words):
+        if EDITED in one.id and not self._net.hear(words):
             # No new answer; danger in it is heard.
             return None
-        until = datetime.now(UTC) + timedelta(days=SEEN_DAYS)
-        if not contacts.take_once(self._digest("arrival", channel, one.id), until):
+        if not contacts.take_once(self._id(channel, one), _until()):
             return None
-        address = self.digest_of(channel, one.address)
-        order = one.carrier or reserved(channel, words)
-        contact = contacts.find(address)
-        if contact is None:
-            contacts.remove(address)
-            contact = self._first(session, address, channel, one, words, order)
-            return contact.conversation_id
+        order = self._order(channel, one)
+        contact, new = self._contact(session, channel, one)
+        address = contact.digest
+        if new and contacts.seen(self._wish(contact)) and order != "start" and not self._net.hear(words):
+            # They had stopped before their conversation was deleted.
+            contacts.stop(address)
+            return None
         if order is not None:
             return self._ordered(session, contact, one, order)
         if contact.stopped:
             return self._despite(session, contact, one, words)
-        Inbox(session).receive(contact.conversation_id, self._id(channel, one), self._message(contact, one, words))
+        Outbox(session).hurry(contact.conversation_id)
+        if self._greet(session, contact.conversation_id) and not self._net.hear(words):
+            # The greeting answers the first words, unless they tell of danger.
+            return contact.conversation_id
+        if (message := self._message(contact, one, words)) is None:
+            return None
+        Inbox(session).receive(contact.conversation_id, self._id(channel, one), message)
         if one.order is not None and not _overtaken(contact, one):
             contacts.moved(address, one.order)
         return contact.conversation_id
 
-    def _first(
-        self, session: Session, address: str, channel: str, one: Arrived, words: str, order: str | None
-    ) -> ContactRow:
-        """Begin a conversation: the greeting answers the first words, unless they tell of danger."""
+    def _contact(self, session: Session, channel: str, one: Arrived) -> tuple[ContactRow, bool]:
+        """Return whose message it is, their conversation taken for this transaction, and whether they are new."""
+        contacts, repository, address = Contacts(session), Repository(session), self.digest_of(channel, one.address)
+        found = contacts.find(address)
+        if found is not None:
+            # Whoever deletes the conversation waits, or was quicker.
+            repository.begin(found.conversation_id)
+            again = contacts.find(address)
+            if again is None or again.conversation_id != found.conversation_id:
+                raise Conflict("the conversation was deleted meanwhile")
+            return again, False
+        contacts.clear(address)
         conversation = f"{channel}-{secrets.token_urlsafe(24)}"
-        Repository(session).begin(conversation)
-        contacts = Contacts(session)
+        repository.begin(conversation)
         if not contacts.add(address, channel, conversation, one.address):
             raise Conflict("another message of this address came first")
-        if one.order is not None:
+        if one.order is not None and abs(one.order) <= MOST_ORDER:
             contacts.moved(address, one.order)
-        contact = contacts.find(address)
-        if contact is None:
+        made = contacts.find(address)
+        if made is None:
             raise StoreError("the address was not kept")
-        if order in ("stop", "help"):
-            self._ordered(session, contact, one, order)
-            return contact
+        return made, True
+
+    def _greet(self, session: Session, conversation: str) -> bool:
+        """Have a conversation begin in which nothing was said yet; True where it does."""
+        position = Repository(session).position(conversation)
         inbox = Inbox(session)
+        if (position is not None and position.version) or inbox.waiting(conversation):
+            return False
         inbox.receive(conversation, FIRST_ID, Incoming(FIRST_ID, command=START).to_dict())
-        if self._net.hear(words):
-            inbox.receive(conversation, self._id(channel, one), self._message(contact, one, words))
-        return contact
+        return True
+
+    def _order(self, channel: str, one: Arrived) -> str | None:
+        """Return what a reserved word orders; as it came, for a slash would be taken for no order."""
+        return one.carrier or reserved(channel, (one.said.text or "").strip())
+
+    def _wish(self, contact: ContactRow) -> str:
+        """Return by what a STOP is known though the conversation is deleted."""
+        return digest(self._secret, "stopped", contact.digest)
 
     def _ordered(self, session: Session, contact: ContactRow, one: Arrived, order: str) -> str:
         """Do what a reserved word wants; where the carrier has answered it, nothing is said."""
         contacts = Contacts(session)
         if order == "start":
             contacts.start(contact.digest)
-            message = Incoming(self._id(contact.channel, one), channel=contact.channel, aside="channels.said.start")
-            Inbox(session).receive(contact.conversation_id, message.id, message.to_dict())
+            contacts.unsee(self._wish(contact))
+            if not self._greet(session, contact.conversation_id):
+                message = Incoming(self._id(contact.channel, one), channel=contact.channel, aside="channels.said.start")
+                Inbox(session).receive(contact.conversation_id, message.id, message.to_dict())
             return contact.conversation_id
         if order == "stop":
             contacts.stop(contact.digest)
+            contacts.take_once(self._wish(contact), _until())
         if one.carrier is None:
             name = "channels.said.stop" if order == "stop" else "channels.said.help"
             self._note(session, contact, one, [self._text(name)])
@@ -199,10 +238,10 @@ class Doors:
     def _note(self, session: Session, contact: ContactRow, one: Arrived, messages: list[dict[str, str]]) -> None:
         key = letter_key(NOTE, contact.conversation_id, self._id(contact.channel, one))
         content = {"messages": messages, "even_stopped": True}
-        Outbox(session).put(key, contact.conversation_id, NOTE, contact.channel, content)
+        Outbox(session).put(key, contact.conversation_id, NOTE, contact.channel, content, ordered=False)
 
-    def _message(self, contact: ContactRow, one: Arrived, words: str) -> dict[str, Any]:
-        """Return what goes into the inbox: what was said, or what is to be said of it."""
+    def _message(self, contact: ContactRow, one: Arrived, words: str) -> dict[str, Any] | None:
+        """Return what goes into the inbox: what was said, or what is to be said of it; None: nothing any more."""
         message = Incoming(self._id(contact.channel, one), channel=contact.channel)
         late = _overtaken(contact, one)
         values: dict[str, Any] = {"text": words or None, "tap": one.said.tap}
@@ -212,9 +251,15 @@ class Doors:
         elif one.said.tap is None and not words:
             values = {"aside": "channels.said.attachment"}
         elif not self._rate.allows(contact.digest) and not self._net.hear(words):
+            if contact.digest in self._slowed:
+                # Said once; each answer costs, and two machines would never end.
+                return None
+            self._slowed.add(contact.digest)
             values = {"aside": "channels.said.too_fast"}
         elif len(words) > TEXT_CHARACTERS and not self._net.hear(words):
             values = {"aside": "channels.said.too_long"}
+        else:
+            self._slowed.discard(contact.digest)
         return {**message.to_dict(), **{name: value for name, value in values.items() if value is not None}}
 
     async def _redrawn(self, platform: Platform, one: Arrived) -> bool:
@@ -247,32 +292,42 @@ class Doors:
     async def _forgotten(self, platform: Platform, one: Arrived) -> bool:
         """Delete everything of the patient, as they have asked in so many words; no outbox is left to say so."""
         seen, address = self._id(platform.name, one), self.digest_of(platform.name, one.address)
-        until = datetime.now(UTC) + timedelta(days=SEEN_DAYS)
 
         def work(session: Session) -> ContactRow | None:
             contacts = Contacts(session)
-            return contacts.find(address) if contacts.take_once(seen, until) else None
+            return None if contacts.seen(seen) else contacts.find(address)
 
-        contact = await self._database.run(work)
+        contact = await self._database.read(work)
         if contact is not None:
             await self._turns.forget(contact.conversation_id)
-            await self._alone(platform, one.address, [self._text("channels.said.deleted")])
+            # Only now: what fails before is done when it is sent again.
+            await self._database.run(lambda session: Contacts(session).take_once(seen, _until()))
+            if not contact.stopped:
+                await self._alone(platform, one.address, [self._text("channels.said.deleted")])
         self._metrics.arrived(platform.name, "taken" if contact else "ignored")
         return True
 
     async def _invited(self, platform: Platform, one: Arrived, words: str) -> bool:
         """Answer with the way to the clinic's page, and keep nothing; danger is answered first."""
-        seen = self._digest("arrival", platform.name, one.id)
-        until = datetime.now(UTC) + timedelta(days=SEEN_DAYS)
-        try:
-            if not await self._database.run(lambda session: Contacts(session).take_once(seen, until)):
-                return True
-        except (StoreError, TimeoutError):
-            # Told twice is better than not at all.
-            pass
+        seen = self._id(platform.name, one)
         heard = [flag for flag in self._net.hear(words) if flag.tier == "emergency"]
+        if not heard and not self._may_invite(platform.name, one):
+            return True
+        with suppress(StoreError, TimeoutError):
+            # Without a database: told twice is better than not at all.
+            if await self._database.read(lambda session: Contacts(session).seen(seen)):
+                return True
         messages = [*said(heard, self._words, self._numbers()), self._text("channels.said.invite")]
-        return await self._alone(platform, one.address, messages)
+        if not await self._alone(platform, one.address, messages):
+            return False
+        with suppress(StoreError, TimeoutError):
+            await self._database.run(lambda session: Contacts(session).take_once(seen, _until()))
+        return True
+
+    def _may_invite(self, channel: str, one: Arrived) -> bool:
+        """Tell whether a message is answered with an invitation: no order to stop, no edit, and not too many."""
+        wanted = self._order(channel, one) != "stop" and EDITED not in one.id
+        return wanted and self._rate.allows(self.digest_of(channel, one.address))
 
     async def _alone(self, platform: Platform, address: str, messages: list[dict[str, str]]) -> bool:
         """Send what no outbox holds; False where the platform does not take it."""
@@ -290,7 +345,7 @@ class Doors:
         try:
             await self._turns.arrive(conversation)
             await self._courier.deliver(conversation)
-        except (StoreError, TimeoutError) as error:
+        except (StoreError, TimeoutError, RuntimeError) as error:
             # It is in the database: whoever is well again takes it up.
             logger.error("a messenger's turn waits: %s", type(error).__name__)
 
@@ -322,8 +377,14 @@ class Doors:
         return digest(self._secret, kind, f"{channel}:{value}")
 
 
+def _until() -> datetime:
+    return datetime.now(UTC) + timedelta(days=SEEN_DAYS)
+
+
 def _overtaken(contact: ContactRow, one: Arrived) -> bool:
-    """Tell whether a later message of the same address was taken before."""
+    """Tell whether a later message of the same address was taken before, or its number is none to keep."""
+    if one.order is not None and abs(one.order) > MOST_ORDER:
+        return True
     if one.order is None or contact.last_order is None or datetime.now(UTC) - contact.active_at > COUNTED:
         return False
     return one.order < contact.last_order

@@ -52,8 +52,10 @@ class News:
 
     def __init__(self, clinic: Clinic, words: Catalog) -> None:
         self._words = words
-        self._told = tuple(clinic.staff.get("alerts", ()))
         self._ways = tuple(way for way in ALERT_WAYS if clinic.staff.get(way))
+        # Nobody is said to have been told whom nothing reaches.
+        reached = bool(self._ways and clinic.public_url)
+        self._told = tuple(clinic.staff.get("alerts", ())) if reached else ()
         self._within = clinic.staff.get("answers_within") or words.get("staff.within")
         self.summaries = tuple(clinic.staff.get("summaries", ()))
 
@@ -96,20 +98,23 @@ class News:
         """Put into the outbox what follows from a saved reply, in the transaction that saves it."""
         outbox, notices = Outbox(session), Notices(session)
         if (channel := channel_of(conversation)) is not None:
+            # The number to call waits for nothing before it.
+            urgent = any(message["kind"] == "emergency" for message in reply["messages"])
             key = letter_key(REPLY, conversation, reply["id"])
-            outbox.put(key, conversation, REPLY, channel, {"message": reply["id"]})
+            outbox.put(key, conversation, REPLY, channel, {"message": reply["id"]}, ordered=not urgent)
         for one in noticed:
-            # Who has not looked yet is not told again.
-            heard_of = one.kind != SUMMARY and notices.unopened(conversation, one.kind)
+            # Who has not looked yet is not told again, unless it is worse now.
+            heard_of = one.urgency > 0 and notices.unopened(conversation, one.kind, one.urgency)
             key = letter_key(one.kind, conversation, reply["id"])
             notices.add(key, conversation, one.kind, one.urgency, {**one.content, "turn": reply["number"]})
             if one.kind == SUMMARY:
                 for way in self.summaries:
                     letter = letter_key(SUMMARY, way, key)
-                    outbox.put(letter, conversation, SUMMARY, f"staff_{way}", {"notice": key, **one.content})
+                    content = {"notice": key, "urgency": one.urgency}
+                    outbox.put(letter, conversation, SUMMARY, f"staff_{way}", content, ordered=False)
                 ways = tuple(way for way in self._ways if way not in self.summaries)
             else:
                 ways = () if heard_of else self._ways
             for way in ways:
                 content = {"kind": one.kind, "urgency": one.urgency}
-                outbox.put(letter_key(ALERT, way, key), conversation, ALERT, f"staff_{way}", content)
+                outbox.put(letter_key(ALERT, way, key), conversation, ALERT, f"staff_{way}", content, ordered=False)

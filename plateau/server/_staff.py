@@ -136,6 +136,8 @@ class StaffPages:
         }
 
     def _reach(self, contact: ContactRow | None) -> str:
+        if contact is not None and contact.stopped:
+            return self._words.get("staff.page.stopped", address=contact.address)
         if contact is None or contact.channel not in REACHABLE:
             return self._words.get("staff.page.no_reach" if contact is None else "staff.page.reach_here")
         return self._words.get("staff.page.reach", address=contact.address)

@@ -30,6 +30,7 @@ from plateau.server._net import SafetyNet, said
 from plateau.server._news import (
     MESSAGE_URGENCY,
     NOTE,
+    REPLY,
     SUMMARY,
     TIER_URGENCY,
     News,
@@ -40,7 +41,18 @@ from plateau.server._news import (
 from plateau.server._sessions import BadToken
 from plateau.server._visits import LAST_VISITS, previous_of
 from plateau.server.tracker_store import PlateauTrackerStore, with_staff
-from plateau.store import Conflict, Contacts, Database, Inbox, Outbox, Repository, StoreError, Unanswered
+from plateau.store import (
+    Conflict,
+    ContactRow,
+    Contacts,
+    Database,
+    Inbox,
+    LetterRow,
+    Outbox,
+    Repository,
+    StoreError,
+    Unanswered,
+)
 from plateau.understanding.listener import Heard
 
 logger = logging.getLogger(__name__)
@@ -64,6 +76,7 @@ KEPT_AFTER_DECLINE = ("started", "stage", "for_whom", "country", "consent")
 STAFF = "staff"
 # What the dialogue says to red flags that a patient settles.
 SETTLING_TEXTS = {"safety.mistake", "safety.checked"}
+SETTLING_COMMANDS = ("mistake", "checked")
 INTENTS = {
     "why": "ask_why",
     "back": "go_back",
@@ -117,6 +130,43 @@ class _Beside:
     noticed: tuple[Noticed, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What of a messenger's conversation outlives a declined consent: the address, what waits to be read or sent."""
+
+    contact: ContactRow | None
+    waiting: Sequence[Unanswered]
+    letters: Sequence[LetterRow]
+
+    @classmethod
+    def of(cls, session: Session, conversation: str, answered: str) -> _Kept:
+        """Read it, the conversation taken for this transaction."""
+        Repository(session).begin(conversation)
+        waiting = [one for one in Inbox(session).waiting(conversation) if one.client_message_id != answered]
+        key = letter_key(REPLY, conversation, answered)
+        letters = [
+            one
+            for one in Outbox(session).of(conversation)
+            if one.state == "waiting" and (one.key == key or one.kind == NOTE)
+        ]
+        return cls(Contacts(session).of(conversation), waiting, letters)
+
+    def restore(self, session: Session) -> None:
+        """Write it again, sealed with the conversation's new key."""
+        if (contact := self.contact) is None:
+            return
+        contacts, outbox, conversation = Contacts(session), Outbox(session), contact.conversation_id
+        contacts.add(contact.digest, contact.channel, conversation, contact.address)
+        if contact.last_order is not None:
+            contacts.moved(contact.digest, contact.last_order)
+        if contact.stopped:
+            contacts.stop(contact.digest)
+        for one in self.waiting:
+            Inbox(session).receive(conversation, one.client_message_id, one.message)
+        for letter in self.letters:
+            outbox.put(letter.key, conversation, letter.kind, letter.target, letter.content, letter.ordered)
+
+
 class Turns:
     """Takes the messages of all conversations of this worker."""
 
@@ -150,6 +200,10 @@ class Turns:
         """Link a new conversation to its patient, with the last visit where there is one."""
         repository = Repository(session)
         repository.link_patient(conversation, patient)
+        held = repository.position(conversation)
+        if held is not None and held.version:
+            # Begun before, when the greeting could not be given.
+            return
         previous = previous_of(repository.history(patient, LAST_VISITS), self._words, datetime.now(UTC))
         if previous is not None:
             repository.append(conversation, None, [event.as_dict() for event in new_session({"previous": previous})])
@@ -380,7 +434,9 @@ class Turns:
         if self._agent is None or self._store is None:
             raise StoreError("the model is not loaded")
         if message.channel is not None:
-            message = self._understood(message, await self.last(conversation))
+            message = self._understood(message, await self.last(conversation), heard)
+            # A number may have ticked a safety list.
+            heard = self._heard(message)
         for _ in range(TRIES):
             with suppress(Conflict):
                 try:
@@ -401,16 +457,18 @@ class Turns:
                 _check_latest(await self.last(conversation), message, heard)
         raise StoreError("other turns of this conversation were always saved first")
 
-    def _understood(self, message: Incoming, last: Mapping[str, Any] | None) -> Incoming:
+    def _understood(self, message: Incoming, last: Mapping[str, Any] | None, heard: tuple[Heard, ...]) -> Incoming:
         """Return what a messenger's message means to the latest reply: a number may be an option, say."""
         channel = message.channel or ""
+        if message.aside is not None:
+            return message
         try:
             found = meant(channel, Said(message.text, message.tap), last, self._words)
         except BadTap:
             return _aside(message, "channels.said.stale")
         if found.redraw is not None or (found.after is not None and (last is None or last["number"] != found.after)):
             return _aside(message, "channels.said.stale")
-        if found.text is not None and len(found.text) > TEXT_CHARACTERS:
+        if found.text is not None and len(found.text) > TEXT_CHARACTERS and not heard:
             return _aside(message, "channels.said.too_long")
         return replace(
             message, text=found.text, tap=None, answers=found.answers, command=found.command, question=found.question
@@ -441,8 +499,7 @@ class Turns:
             return told
 
         def write(session: Session) -> None:
-            if not _drops(message, told):
-                self._news.write(session, conversation, told, noticed)
+            self._news.write(session, conversation, told, noticed)
             if beside is not None and beside.staff is not None:
                 Repository(session).hand_over(conversation, beside.staff)
             for kind in [one.kind for one in noticed if one.kind == SUMMARY]:
@@ -481,7 +538,7 @@ class Turns:
             return _Beside("gateway", message.aside, [self._text(message.aside, slots)])
         if message.command == "share":
             return self._shared(slots)
-        if not with_staff(here):
+        if not with_staff(here) or message.command in SETTLING_COMMANDS:
             return None
         if message.text is None or message.text.strip(" .!").lower() in self._words.tree("staff")["continue_words"]:
             return _Beside("patient", message.text or "", [self._text("staff.back", slots)], staff=False)
@@ -491,9 +548,9 @@ class Turns:
     def _shared(self, slots: Mapping[str, Any]) -> _Beside:
         assessment = slots.get("assessment")
         if slots.get("stage") != "plan" or not assessment or not self._news.summaries:
-            return _Beside("patient", "share", [self._text("staff.nothing_to_share", slots)])
+            return _Beside("patient", "", [self._text("staff.nothing_to_share", slots)])
         told = Noticed(SUMMARY, TIER_URGENCY[assessment["tier"]])
-        return _Beside("patient", "share", [self._text("staff.shared", slots)], noticed=(told,))
+        return _Beside("patient", "", [self._text("staff.shared", slots)], noticed=(told,))
 
     def _text(self, name: str, slots: Mapping[str, Any], text: str | None = None) -> dict[str, Any]:
         values = {**self._numbers(slots), **({} if text is None else {"text": text})}
@@ -632,15 +689,14 @@ class Turns:
         events = new_session(kept, reply["number"])
 
         def work(session: Session) -> None:
-            repository, contacts = Repository(session), Contacts(session)
-            contact = contacts.of(conversation) if channel_of(conversation) else None
+            repository = Repository(session)
+            kept = _Kept.of(session, conversation, message_id) if channel_of(conversation) else None
             repository.forget(conversation)
             repository.append(conversation, None, [event.as_dict() for event in events])
             repository.save_consent(conversation, "declined", self._clinic.consent_version)
             repository.remember_reply(conversation, message_id, reply)
-            if contact is not None:
-                contacts.add(contact.digest, contact.channel, conversation, contact.address)
-            self._news.write(session, conversation, reply, ())
+            if kept is not None:
+                kept.restore(session)
 
         await self._database.run(work)
         await asyncio.to_thread(self._database.scrub)

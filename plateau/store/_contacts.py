@@ -47,6 +47,16 @@ class Contacts:
         noted = self._insert(Seen).values(digest=digest, expires_at=until).on_conflict_do_nothing()
         return bool(self._session.execute(noted).rowcount)
 
+    def seen(self, digest: str) -> bool:
+        """Tell whether a digest was noted and is known still."""
+        found = select(Seen.digest).where(Seen.digest == digest)
+        return self._session.execute(found).one_or_none() is not None
+
+    def unsee(self, digest: str) -> None:
+        """Forget that a digest was noted."""
+        gone = delete(Seen).where(Seen.digest == digest)
+        self._session.execute(gone, execution_options={"synchronize_session": False})
+
     def find(self, digest: str) -> ContactRow | None:
         """Return the contact with this digest of an address."""
         return self._contact(Contact.digest == digest)
@@ -82,10 +92,14 @@ class Contacts:
         """Note that the patient wants messages again."""
         self._change(digest, stopped_at=None)
 
-    def remove(self, digest: str) -> None:
-        """Forget an address whose conversation can be read no more."""
-        gone = delete(Contact).where(Contact.digest == digest)
-        self._session.execute(gone, execution_options={"synchronize_session": False})
+    def clear(self, digest: str) -> None:
+        """Forget an address whose conversation can be read no more, as in an old backup."""
+        found = select(Contact.conversation_id, Conversation.key_id).where(Contact.digest == digest)
+        row = self._session.execute(found.join(Conversation)).one_or_none()
+        if row is not None and self._vault_key(row.key_id) is None:
+            # That one only: another worker may have put a new one in its place.
+            dead = delete(Contact).where(Contact.digest == digest, Contact.conversation_id == row.conversation_id)
+            self._session.execute(dead, execution_options={"synchronize_session": False})
 
     def _change(self, digest: str, **values: object) -> None:
         changed = update(Contact).where(Contact.digest == digest).values(**values)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -250,7 +251,7 @@ class Letter:
     """Something to be sent to `target`: written with what caused it, sent after, tried again until it is taken.
 
     `sealed` says what; `key` makes it one letter however often it is written. `parts` counts the messages of it that
-    were taken. `taken_until` keeps other workers from sending it at the same time.
+    were taken. `ordered` has it wait for those before it. `taken_until` keeps other workers from sending it meanwhile.
     """
 
     __tablename__ = "outbox"
@@ -270,6 +271,7 @@ class Letter:
     state = Column(Identifier, nullable=False)
     attempts = Column(Integer, nullable=False)
     parts = Column(Integer, nullable=False)
+    ordered = Column(Boolean, nullable=False)
     problem = Column(Identifier)
     created_at = Column(UtcDateTime, nullable=False)
     due_at = Column(UtcDateTime, nullable=False)

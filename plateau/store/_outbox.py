@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import exists, or_, select, update
+from sqlalchemy import and_, exists, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
@@ -29,6 +29,7 @@ class LetterRow:
     state: str
     attempts: int
     parts: int
+    ordered: bool
     problem: str | None
     created_at: datetime
     due_at: datetime
@@ -100,11 +101,31 @@ class _Sealed:
 class Outbox(_Sealed):
     """The letters in one open `session`."""
 
-    def put(self, key: str, conversation_id: str, kind: str, target: str, content: Mapping[str, Any]) -> None:
-        """Have something sent, once however often it is put; raises StoreError for an unknown conversation."""
-        now = self._now()
-        values = {"kind": kind, "target": target, "state": "waiting", "attempts": 0, "parts": 0, "due_at": now}
-        self._add(Letter, conversation_id, key, content, **values)
+    def put(
+        self,
+        key: str,
+        conversation_id: str,
+        kind: str,
+        target: str,
+        content: Mapping[str, Any],
+        ordered: bool = True,
+    ) -> None:
+        """Have something sent, once however often it is put, after those before it to the same target if `ordered`.
+
+        Raises StoreError for an unknown conversation.
+        """
+        values = {"kind": kind, "target": target, "ordered": ordered, "due_at": self._now()}
+        self._add(Letter, conversation_id, key, content, **values, state="waiting", attempts=0, parts=0)
+
+    def hurry(self, conversation_id: str) -> None:
+        """Have what waits for a conversation tried now: its patient is there."""
+        waiting = update(Letter).where(Letter.conversation_id == conversation_id, Letter.state == "waiting")
+        self._update(waiting.values(due_at=self._now()))
+
+    def due(self) -> bool:
+        """Tell whether anything is to be sent now; writes nothing, as `claim` does."""
+        found = select(Letter.id).where(Letter.state == "waiting", Letter.due_at <= self._now()).limit(1)
+        return self._session.execute(found).first() is not None
 
     def claim(self, until: datetime, limit: int, conversation_id: str | None = None) -> list[LetterRow]:
         """Take letters that are due, so that nobody else sends them before `until`; those of one place in order."""
@@ -116,7 +137,8 @@ class Outbox(_Sealed):
             earlier.id < Letter.id,
         )
         free = or_(Letter.taken_until.is_(None), Letter.taken_until < now)
-        due = select(Letter.id).where(Letter.state == "waiting", Letter.due_at <= now, free, ~before)
+        turn = or_(Letter.ordered.is_(False), ~before)
+        due = select(Letter.id).where(Letter.state == "waiting", Letter.due_at <= now, free, turn)
         if conversation_id is not None:
             due = due.where(Letter.conversation_id == conversation_id)
         ids = list(self._session.execute(due.order_by(Letter.due_at, Letter.id).limit(limit)).scalars())
@@ -125,9 +147,13 @@ class Outbox(_Sealed):
         mine = [one for one in ids if self._update(taken.where(Letter.id == one))]
         return self._letters(Letter.id.in_(mine)) if mine else []
 
-    def went(self, id: int, parts: int) -> None:
-        """Note that so many messages of a letter were taken."""
-        self._update(update(Letter).where(Letter.id == id).values(parts=parts))
+    def went(self, id: int, parts: int, until: datetime) -> None:
+        """Note that so many messages of a letter were taken, and that the rest is sent before `until`."""
+        self._update(update(Letter).where(Letter.id == id).values(parts=parts, taken_until=until))
+
+    def release(self, id: int) -> None:
+        """Leave a letter to others, as it was."""
+        self._update(update(Letter).where(Letter.id == id, Letter.state == "waiting").values(taken_until=None))
 
     def sent(self, id: int) -> None:
         """Note that a letter was taken whole."""
@@ -149,10 +175,9 @@ class Outbox(_Sealed):
         """Return letters, the newest first."""
         return self._letters(Letter.state.in_(states) if states else Letter.id > 0, newest=limit)
 
-    def counts(self) -> dict[str, int]:
-        """Return how many letters wait and how many were given up."""
-        states = self._session.execute(select(Letter.state).where(Letter.state != "sent")).scalars().all()
-        return {state: states.count(state) for state in ("waiting", "given_up")}
+    def of(self, conversation_id: str) -> list[LetterRow]:
+        """Return a conversation's letters, the oldest first."""
+        return self._letters(Letter.conversation_id == conversation_id)
 
     def _letters(self, condition: Any, newest: int | None = None) -> list[LetterRow]:
         query = select(Letter).where(condition)
@@ -185,10 +210,10 @@ class Notices(_Sealed):
         looked = update(Notice).where(Notice.id == id, Notice.opened_at.is_(None))
         self._update(looked.values(opened_at=self._now()))
 
-    def unopened(self, conversation_id: str, kind: str) -> bool:
-        """Tell whether one of this kind waits to be opened."""
-        theirs = Notice.conversation_id == conversation_id
-        found = select(Notice.id).where(theirs, Notice.kind == kind, Notice.opened_at.is_(None)).limit(1)
+    def unopened(self, conversation_id: str, kind: str, urgency: int) -> bool:
+        """Tell whether one of this kind, no less urgent, waits to be opened."""
+        theirs = and_(Notice.conversation_id == conversation_id, Notice.kind == kind, Notice.urgency <= urgency)
+        found = select(Notice.id).where(theirs, Notice.opened_at.is_(None)).limit(1)
         return self._session.execute(found).one_or_none() is not None
 
     def _notices(self, query: Any) -> list[NoticeRow]:

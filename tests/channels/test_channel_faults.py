@@ -11,7 +11,6 @@ import inbound
 import pytest
 from phones import CLINIC, House, Texter, house
 from standins import Fault, twilio_error
-from test_to_staff import pass_time
 
 from plateau.cli import main
 from plateau.store import Database, StoreError
@@ -102,13 +101,9 @@ async def test_a_platform_that_is_down_gets_every_reply_later_in_order(
     monkeypatch.setattr("plateau.server._courier.DELAYS", (3600,))
     home.platforms["sms"].fail(Fault.status(503))
     assert await me.say("1") == []
-    assert await me.say("1") == [], "the second waits for the first"
-    before = len(home.platforms["sms"].taken)
-    for _ in range(3):
-        await pass_time(home)
-        await home.gateway.deliver()
-    sent = [one.text for one in home.platforms["sms"].taken[before:] if one.to == me.number]
-    assert ["Which country" in sent[0], "Before we start" in sent[1], len(sent)] == [True, True, 2]
+    # It would wait an hour; but the patient is there now, so it is tried at once, and before what answers them.
+    texts = await me.say("1")
+    assert ["Which country" in texts[0], "Before we start" in texts[1], len(texts)] == [True, True, 2]
 
 
 async def test_what_the_platform_will_never_take_is_given_up_and_shown(
@@ -174,3 +169,47 @@ async def test_an_invitation_begins_a_known_patients_conversation_and_goes_on_in
     assert again["turn"]["screen"]["asked"] == "consent"
     wrong = await home.client.post("/api/session", json={"patient": token[:-2]})
     assert wrong.status_code == 404
+
+
+async def test_the_number_to_call_waits_for_nothing(home: House, me: Texter, monkeypatch: pytest.MonkeyPatch) -> None:
+    await me.say("hi")
+    monkeypatch.setattr("plateau.server._courier.DELAYS", (3600,))
+    home.platforms["sms"].fail(Fault.status(503))
+    assert await me.say("1") == []
+    home.platforms["sms"].fail(Fault.status(503))
+    texts = await me.say(CHEST)
+    assert texts and "911" in texts[0], "what waits was tried, failed again, and did not hold it up"
+
+
+async def test_an_invitation_of_an_emergency_that_was_not_taken_is_tried_again(tmp_path: Path) -> None:
+    async with house(tmp_path, channels={"telegram": {"bot": "riverside_bot"}}) as home:
+        chat = {"id": 4343, "first_name": "Ana", "type": "private"}
+        request = inbound.telegram({"message": inbound.telegram_message(text=CHEST, chat=chat)}, number=1)
+        home.platforms["telegram"].fail(Fault.status(502))
+        assert (await home.post(request)).status_code == 503
+        assert (await home.post(request)).is_success
+        texts = [message["text"] for message in home.platforms["telegram"].chat(4343)]
+        assert "call 911" in texts[0]
+        sent = len(texts)
+        await home.post(request)
+        assert len(home.platforms["telegram"].chat(4343)) == sent
+
+
+async def test_a_message_that_comes_while_somebody_declines_is_not_lost(home: House, me: Texter) -> None:
+    await me.say("hi")
+    for text in ("1", "1"):
+        await me.say(text)
+    doors, later = home.gateway.doors, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(doors, "_soon", later.append)
+        await me.say("2")
+        await me.say("STOP")
+    for work in later:
+        await work
+    await home.settled()
+    with home.gateway.database.reading() as session:
+        from plateau.store import Contacts
+
+        contact = Contacts(session).of(me.conversation)
+    assert contact is not None and contact.stopped
+    assert home.last(me.conversation)["stage"] == "declined"

@@ -203,3 +203,69 @@ async def test_the_clinics_own_app_gets_the_whole_turn(home: House) -> None:
     sent: list[Any] = home.platforms["webhook"].taken
     assert sent[-1]["to"] == "portal-7"
     assert sent[-1]["turn"]["screen"] == home.last(conversation)["screen"]
+
+
+async def started(home: House, text: str, chat: int, number: int) -> list[str]:
+    """Post a Telegram text, the `number`th of its chat; return what stands in the chat then."""
+    person = {"id": chat, "first_name": "Ana", "type": "private"}
+    message = inbound.telegram_message(text=text, chat=person)
+    assert (await home.post(inbound.telegram({"message": message}, number=10 * chat + number))).is_success
+    return [shown["text"] for shown in home.platforms["telegram"].chat(chat)]
+
+
+async def test_telegrams_orders_have_a_slash(home: House) -> None:
+    assert "For myself" in str(home.platforms["telegram"].shown) or await started(home, "/start", 6001, 1)
+    stopped = await started(home, "/stop", 6001, 2)
+    assert "no more messages" in stopped[-1]
+    assert await started(home, "hello?", 6001, 3) == stopped
+
+
+@pytest.mark.parametrize("order", ["STOP", "HELP"])
+async def test_who_begins_with_an_order_is_greeted_once_they_want_to_go_on(home: House, me: Texter, order: str) -> None:
+    await me.say(order)
+    texts = await me.say("START")
+    assert any("not private" in text for text in texts) and me.asked == "for_whom", texts
+
+
+async def test_a_stop_outlives_the_conversation(home: House, me: Texter) -> None:
+    await me.say("hi")
+    await me.say("STOP")
+    await home.gateway.turns.forget(me.conversation)
+    assert await me.say("hello again") == []
+    assert any("For myself" in text for text in await me.say("START"))
+
+
+async def test_an_edited_message_is_no_new_answer(home: House) -> None:
+    person = "2001"
+    first = inbound.messenger_event(sender=person, **inbound.messenger_message("hi", mid="m_e1"))
+    await home.post(inbound.messenger(inbound.messenger_batch(first)))
+    conversation = home.conversation("messenger", person) or ""
+    before = home.last(conversation)
+    edit = {"message_edit": {"mid": "m_e1", "text": "for myself", "num_edit": 2}}
+    response = await home.post(
+        inbound.messenger(inbound.messenger_batch(inbound.messenger_event(sender=person, **edit)))
+    )
+    assert response.is_success and home.last(conversation) == before
+
+
+async def test_too_much_at_once_is_said_once(home: House, me: Texter, monkeypatch: pytest.MonkeyPatch) -> None:
+    await me.say("hi")
+    monkeypatch.setattr(home.gateway.doors._rate, "allows", lambda key: False)
+    assert "too much" in (await me.say("1"))[0]
+    assert await me.say("1") == []
+    texts = await me.say("crushing chest pain down my left arm")
+    assert "911" in texts[0]
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63), 2**80])
+async def test_a_number_that_no_database_holds_changes_nothing(home: House, number: int) -> None:
+    message = inbound.telegram_message(text="hello", chat={"id": 6100, "first_name": "A", "type": "private"})
+    response = await home.post(inbound.telegram({"message": message}, number=number))
+    assert response.status_code in (200, 400)
+
+
+async def test_danger_in_more_words_than_are_read_is_answered(home: House) -> None:
+    await started(home, "/start", 6200, 1)
+    long = "well it all began many years ago " * 80 + " and now I have crushing chest pain down my left arm"
+    texts = await started(home, long, 6200, 2)
+    assert any("call 911" in text for text in texts)

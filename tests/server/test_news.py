@@ -23,7 +23,7 @@ AGREED = {"consent": "yes", "requested_slot": "sleep"}
 
 
 def news(**staff: Any) -> News:
-    return News(Clinic("Riverside", "+1 555 0100", "us", staff=staff), WORDS)
+    return News(Clinic("Riverside", "+1 555 0100", "us", public_url="https://x.example", staff=staff), WORDS)
 
 
 def said(*ids: str) -> list[dict[str, Any]]:
@@ -46,7 +46,8 @@ def said(*ids: str) -> list[dict[str, Any]]:
         ("utter_human", {}, EVERYTHING, []),
         ("utter_human", {"consent": "no"}, EVERYTHING, []),
         ("utter_human safety.emergency", AGREED, {}, []),
-        ("utter_human safety.emergency", AGREED, {"alerts": ["red_flag"]}, [("red_flag", 0)]),
+        ("utter_human safety.emergency", AGREED, {"alerts": ["red_flag"], "slack": True}, [("red_flag", 0)]),
+        ("utter_human safety.emergency", AGREED, {"alerts": ["red_flag"]}, []),
     ],
 )  # fmt: skip
 def test_noticed(texts: str, slots: dict[str, Any], staff: dict[str, Any], expected: list[tuple[str, int]]) -> None:
@@ -99,7 +100,7 @@ def begun(database: Database) -> Database:
 def written(database: Database, conversation: str, texts: str, number: int = 1, **staff: Any) -> list[tuple[str, str]]:
     """Write what follows from a reply with these texts; return kind and target of all letters."""
     told = news(**staff)
-    reply = {"id": f"m{number}", "number": number}
+    reply = {"id": f"m{number}", "number": number, "messages": said(*texts.split())}
     with database.transaction() as session:
         told.write(session, conversation, reply, told.noticed(said(*texts.split()), AGREED))
     with database.reading() as session:
@@ -125,3 +126,11 @@ def test_who_has_not_looked_yet_is_not_told_again(begun: Database) -> None:
         for one in notices.listing(10):
             notices.open(one.id)
     assert len(written(begun, "web-1", "utter_human", 3, **EVERYTHING)) == 2 * len(once)
+
+
+def test_what_is_worse_now_is_told_though_nobody_has_looked(begun: Database) -> None:
+    once = written(begun, "web-1", "safety.within_days", 1, **EVERYTHING)
+    again = written(begun, "web-1", "safety.within_days", 2, **EVERYTHING)
+    worse = written(begun, "web-1", "safety.emergency", 3, **EVERYTHING)
+    still = written(begun, "web-1", "safety.emergency", 4, **EVERYTHING)
+    assert [len(one) for one in (once, again, worse, still)] == [2, 2, 4, 6]

@@ -863,7 +863,7 @@ LOOKUPS: dict[str, tuple[Callable[[Repository], Any], str]] = {
     "claim_of_one": (lambda repository: Outbox(repository._session).claim(LATER, 9, "c7"), ""),
     "sent": (lambda repository: Outbox(repository._session).sent(7), ""),
     "notice": (lambda repository: Notices(repository._session).add("new", "c7", "person", 1, {}), ""),
-    "unopened": (lambda repository: Notices(repository._session).unopened("c7", "person"), ""),
+    "unopened": (lambda repository: Notices(repository._session).unopened("c7", "person", 1), ""),
 }
 STORED = 2000
 
@@ -966,6 +966,7 @@ def _crowd(session: Session) -> None:
             "state": "waiting" if n == STORED // 2 else "sent",
             "attempts": 1,
             "parts": 1,
+            "ordered": True,
             "created_at": at,
             "due_at": at,
         },

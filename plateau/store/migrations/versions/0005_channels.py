@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("state", ID, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("parts", sa.Integer, nullable=False),
+        sa.Column("ordered", sa.Boolean, nullable=False),
         sa.Column("problem", ID),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("due_at", TIME, nullable=False),
