@@ -104,6 +104,13 @@ async def test_a_whole_re_evaluation(home: House) -> None:
     assert PAGE.read_text(encoding="utf-8") == without_links(told), OLD
 
 
+async def test_the_summary_is_sent_by_a_button_of_the_plan(home: House) -> None:
+    me = Tapper(home)
+    await me.tap("Send my summary")
+    assert [message["id"] for message in home.last(me.conversation)["messages"]] == ["staff.shared"]
+    assert [one.kind for one in home.notices()] == ["summary"]
+
+
 async def test_a_button_of_an_earlier_question_is_refused_kindly_and_changes_nothing(home: House) -> None:
     me = Tapper(home, chat=555)
     await me.start()
