@@ -31,7 +31,9 @@ from ._typed import by_number, first_words, items_text
 
 Message = Mapping[str, Any]
 # The commands, the ones needed most first: as many as there is room for.
-COMMANDS = ("confirm", "mistake", "checked", "resume", "skip", "dont_know", "back", "why", "restart", "human", "stop")
+COMMANDS = (
+    "share", "confirm", "mistake", "checked", "resume", "skip", "dont_know", "back", "why", "restart", "human", "stop",
+)  # fmt: skip
 
 
 def messenger(turn: Turn, words: Catalog, place: Place) -> list[Message]:

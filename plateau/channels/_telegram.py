@@ -39,7 +39,9 @@ COMMAND_ROW = 3
 # The longest title of buttons that stand so many beside each other on a phone.
 BESIDE = ((3, 12), (2, 20))
 KEYS = ("123", "456", "789", "0")
-COMMANDS = ("back", "skip", "dont_know", "why", "human", "stop", "resume", "restart", "confirm", "mistake", "checked")
+COMMANDS = (
+    "share", "back", "skip", "dont_know", "why", "human", "stop", "resume", "restart", "confirm", "mistake", "checked",
+)  # fmt: skip
 NO_PREVIEW = {"link_preview_options": {"is_disabled": True}}
 
 
