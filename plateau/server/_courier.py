@@ -97,6 +97,8 @@ class Courier:
                 await asyncio.shield(self._database.run(lambda session: Outbox(session).release(letter.id)))
             raise
         except StoreError:
+            with suppress(StoreError):
+                await self._database.run(lambda session: Outbox(session).release(letter.id))
             raise
         except Exception as error:
             # Its text may quote the patient. What cannot be made must not keep what comes after it waiting.

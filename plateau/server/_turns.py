@@ -310,6 +310,11 @@ class Turns:
     async def _catch_up(self, conversation: str, left: Iterable[Unanswered]) -> int:
         """Answer the messages of a conversation that a worker which died has left; return how many got replies."""
         answered = 0
+        if self._agent is None:
+            # They wait for the model, and no attempt is counted; danger does not wait.
+            for one in left:
+                await self._database.run(self._warned(conversation, one))
+            return 0
         for one in left:
             try:
                 if one.attempts >= ATTEMPTS:
@@ -337,18 +342,18 @@ class Turns:
 
         def work(session: Session) -> None:
             Inbox(session).drop(conversation, one.client_message_id)
-            message = Incoming.from_dict(one.message)
-            self._note(session, conversation, message, self._heard(message))
+            if (message := _read(one)) is not None:
+                self._note(session, conversation, message, self._heard(message))
 
         return work
 
     def _warned(self, conversation: str, one: Unanswered) -> Callable[[Session], None]:
         """Answer danger on a messenger now, whatever becomes of the message."""
-        message = Incoming.from_dict(one.message)
-        heard = self._heard(message)
+        message = _read(one)
+        heard = self._heard(message) if message is not None else ()
 
         def work(session: Session) -> None:
-            if _is_emergency(heard):
+            if message is not None and _is_emergency(heard):
                 self._note(session, conversation, message, heard)
 
         return work
@@ -710,6 +715,14 @@ async def _say(store: PlateauTrackerStore, conversation: str, beside: _Beside) -
         raise StoreError("there is no such conversation")
     tracker.update(Aside(beside.who, beside.text))
     await store.save(tracker)
+
+
+def _read(one: Unanswered) -> Incoming | None:
+    """Return a message that waits; None for one in a form of another release."""
+    try:
+        return Incoming.from_dict(one.message)
+    except TypeError:
+        return None
 
 
 def _aside(message: Incoming, text: str) -> Incoming:

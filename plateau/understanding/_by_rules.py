@@ -52,6 +52,8 @@ NEIGHBOURS = {
 FIT = ("different_place", "unsure", "fits")
 NOT_TOLD = "not_told"
 _CLAUSE = re.compile(r"[^,.;!? ][^,.;!?]*")
+# "Over the winter" says how it went, not since when.
+_SEASON = re.compile(r"\b(?:winter|spring|summer|autumn|fall)\b")
 # Asked about the problem: of it, how it began is often told along.
 PROBLEM = (
     "age_band", "body_region", "side", "hurts_at", "diagnosis_given", "diagnosis_fit", "onset", "weeks_with_problem",
@@ -211,7 +213,7 @@ def _beginning(message: Message, answers: Mapping[str, Any]) -> dict[str, Any]:
     # A time beside an operation is the operation's.
     told = began in ("gradual", "injury") and answers.get(_durations.SURGERY) is None
     weeks = _durations.problem_weeks(plain, message.today, told)
-    if weeks is not None:
+    if weeks is not None and not _SEASON.search(plain):
         found["weeks_with_problem"] = weeks
     if _durations.no_operation(plain):
         found[_durations.SURGERY] = None

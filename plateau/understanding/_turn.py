@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ NUMBERS = ("nprs", "number")
 UPSIDE_DOWN = "upside_down"
 # Kinds whose words tell which question they answer; a bare number or free words would fit anywhere.
 READ_BESIDE = ("choice", "multi")
+# "The worst one is wrong": this one is no number.
+_NO_NUMBER = re.compile(r"\b(?:the|that|this)(?: \w+)? one\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +209,7 @@ def _set_right(reader: Reader, text: str, question: str, held: Mapping[str, Any]
     asked_about = [name for name in rule.values if name in QUESTIONS] if rule.reopens else []
     if not asked_about or named == "both":
         return {}
+    text = _NO_NUMBER.sub("it", text)
     if named in QUESTIONS:
         found = dict(reader.reads(text, named)) if QUESTIONS[named].kind in NUMBERS else {}
     else:

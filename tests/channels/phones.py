@@ -44,7 +44,7 @@ STAFF: dict[str, Any] = {
 }
 SENDERS = (inbound.NUMBER, inbound.SERVICE, f"whatsapp:{inbound.NUMBER}")
 # Long, for the tests wait for nothing else.
-PATIENCE = 60.0
+PATIENCE = 150.0
 
 
 @contextmanager
