@@ -28,6 +28,7 @@ from plateau.server._news import NOTE, letter_key
 from plateau.server._turns import FIRST_ID, START, Turns
 from plateau.server.platforms import EDITED, Arrived, Broken, Forged, Platform, Received, Refused, Unreachable
 from plateau.store import Conflict, ContactRow, Contacts, Database, Inbox, Outbox, Repository, StoreError
+from plateau.understanding.listener import Heard
 
 logger = logging.getLogger(__name__)
 
@@ -91,9 +92,10 @@ class Doors:
         except Broken as error:
             self._metrics.arrived(platform.name, "broken")
             return PlainTextResponse(str(error), 400)
-        for one in arrived:
-            if not await self._taken(platform, one):
-                return PlainTextResponse("unavailable", 503)
+        # All of them, for danger in a later one is answered though an earlier one cannot be kept.
+        taken = [await self._taken(platform, one) for one in arrived]
+        if not all(taken):
+            return PlainTextResponse("unavailable", 503)
         return Response(status_code=204 if platform.name in SILENT else 200)
 
     async def close(self) -> None:
@@ -114,7 +116,8 @@ class Doors:
                 return await self._forgotten(platform, one)
             if one.said.tap is not None and await self._redrawn(platform, one):
                 return True
-            conversation = await self._written(platform, one, words)
+            # Before the transaction: it takes a while, and others wait for that.
+            conversation = await self._written(platform, one, words, self._net.hear(words))
         except (StoreError, TimeoutError) as error:
             logger.error("a message could not be taken: %s", type(error).__name__)
             self._metrics.arrived(platform.name, "not_taken")
@@ -129,20 +132,20 @@ class Doors:
             self._soon(self._go_on(conversation))
         return True
 
-    async def _written(self, platform: Platform, one: Arrived, words: str) -> str | None:
+    async def _written(self, platform: Platform, one: Arrived, words: str, heard: tuple[Heard, ...]) -> str | None:
         for attempt in range(TRIES):
             try:
-                return await self._database.run(lambda session: self._write(session, platform.name, one, words))
+                return await self._database.run(lambda session: self._write(session, platform.name, one, words, heard))
             except Conflict:
                 # Two first messages at once: the second finds what the first has made.
                 if attempt == TRIES - 1:
                     raise
         return None
 
-    def _write(self, session: Session, channel: str, one: Arrived, words: str) -> str | None:
+    def _write(self, session: Session, channel: str, one: Arrived, words: str, heard: tuple[Heard, ...]) -> str | None:
         """Write down what has come; return the conversation that goes on with it, None where nothing does."""
         contacts = Contacts(session)
-        if EDITED in one.id and not self._net.hear(words):
+        if EDITED in one.id and not heard:
             # No new answer; danger in it is heard.
             return None
         if not contacts.take_once(self._id(channel, one), _until()):
@@ -150,19 +153,19 @@ class Doors:
         order = self._order(channel, one)
         contact, new = self._contact(session, channel, one)
         address = contact.digest
-        if new and contacts.seen(self._wish(contact)) and order != "start" and not self._net.hear(words):
+        if new and contacts.seen(self._wish(contact)) and order != "start" and not heard:
             # They had stopped before their conversation was deleted.
             contacts.stop(address)
             return None
         if order is not None:
             return self._ordered(session, contact, one, order)
         if contact.stopped:
-            return self._despite(session, contact, one, words)
+            return self._despite(session, contact, one, heard)
         Outbox(session).hurry(contact.conversation_id)
-        if self._greet(session, contact.conversation_id) and not self._net.hear(words):
+        if self._greet(session, contact.conversation_id) and not heard:
             # The greeting answers the first words, unless they tell of danger.
             return contact.conversation_id
-        if (message := self._message(contact, one, words)) is None:
+        if (message := self._message(contact, one, words, bool(heard))) is None:
             return None
         Inbox(session).receive(contact.conversation_id, self._id(channel, one), message)
         if one.order is not None and not _overtaken(contact, one):
@@ -227,12 +230,12 @@ class Doors:
             self._note(session, contact, one, [self._text(name)])
         return contact.conversation_id
 
-    def _despite(self, session: Session, contact: ContactRow, one: Arrived, words: str) -> str | None:
+    def _despite(self, session: Session, contact: ContactRow, one: Arrived, heard: tuple[Heard, ...]) -> str | None:
         """Who wants no messages gets none, but for the number to call."""
-        heard = [flag for flag in self._net.hear(words) if flag.tier == "emergency"]
-        if not heard:
+        danger = [flag for flag in heard if flag.tier == "emergency"]
+        if not danger:
             return None
-        self._note(session, contact, one, said(heard, self._words, self._numbers()))
+        self._note(session, contact, one, said(danger, self._words, self._numbers()))
         return contact.conversation_id
 
     def _note(self, session: Session, contact: ContactRow, one: Arrived, messages: list[dict[str, str]]) -> None:
@@ -240,23 +243,23 @@ class Doors:
         content = {"messages": messages, "even_stopped": True}
         Outbox(session).put(key, contact.conversation_id, NOTE, contact.channel, content, ordered=False)
 
-    def _message(self, contact: ContactRow, one: Arrived, words: str) -> dict[str, Any] | None:
+    def _message(self, contact: ContactRow, one: Arrived, words: str, danger: bool) -> dict[str, Any] | None:
         """Return what goes into the inbox: what was said, or what is to be said of it; None: nothing any more."""
         message = Incoming(self._id(contact.channel, one), channel=contact.channel)
         late = _overtaken(contact, one)
         values: dict[str, Any] = {"text": words or None, "tap": one.said.tap}
-        if late and not self._net.hear(words):
+        if late and not danger:
             # It answers a question that is answered already.
             values = {"aside": "channels.said.out_of_order"}
         elif one.said.tap is None and not words:
             values = {"aside": "channels.said.attachment"}
-        elif not self._rate.allows(contact.digest) and not self._net.hear(words):
+        elif not self._rate.allows(contact.digest) and not danger:
             if contact.digest in self._slowed:
                 # Said once; each answer costs, and two machines would never end.
                 return None
             self._slowed.add(contact.digest)
             values = {"aside": "channels.said.too_fast"}
-        elif len(words) > TEXT_CHARACTERS and not self._net.hear(words):
+        elif len(words) > TEXT_CHARACTERS and not danger:
             values = {"aside": "channels.said.too_long"}
         else:
             self._slowed.discard(contact.digest)

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from ._errors import StoreError
+from ._keys import key_of, opened_key
 from ._models import Contact, Conversation, Seen
 from ._sealing import DataKey
 
@@ -96,7 +97,7 @@ class Contacts:
         """Forget an address whose conversation can be read no more, as in an old backup."""
         found = select(Contact.conversation_id, Conversation.key_id).where(Contact.digest == digest)
         row = self._session.execute(found.join(Conversation)).one_or_none()
-        if row is not None and self._vault_key(row.key_id) is None:
+        if row is not None and opened_key(self._session, row.key_id) is None:
             # That one only: another worker may have put a new one in its place.
             dead = delete(Contact).where(Contact.digest == digest, Contact.conversation_id == row.conversation_id)
             self._session.execute(dead, execution_options={"synchronize_session": False})
@@ -118,7 +119,7 @@ class Contacts:
         )
         found = found.join(Conversation, Conversation.id == Contact.conversation_id).where(condition)
         row = self._session.execute(found).one_or_none()
-        if row is None or (key := self._vault_key(row.key_id)) is None:
+        if row is None or (key := opened_key(self._session, row.key_id)) is None:
             return None
         address = key.open(row.sealed, "contacts", row.conversation_id, row.channel)
         return ContactRow(
@@ -132,13 +133,7 @@ class Contacts:
         )
 
     def _key(self, conversation_id: str) -> DataKey:
-        found = select(Conversation.key_id).where(Conversation.id == conversation_id)
-        key_id = self._session.execute(found).scalar_one_or_none()
-        key = None if key_id is None else self._vault_key(key_id)
+        key = key_of(self._session, conversation_id)
         if key is None:
             raise StoreError("an address belongs to a conversation only that is stored, and not erased")
-        return key
-
-    def _vault_key(self, key_id: str) -> DataKey | None:
-        key: DataKey | None = self._session.info["plateau"].vault.key(key_id)
         return key

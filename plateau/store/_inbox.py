@@ -12,7 +12,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from ._errors import StoreError
-from ._models import Conversation, Waiting, metadata
+from ._keys import key_of, opened_key
+from ._models import Waiting, metadata
 from ._sealing import DataKey
 
 
@@ -57,7 +58,7 @@ class Inbox:
         found = select(Waiting.client_message_id, Waiting.sealed, Waiting.attempts)
         found = found.where(Waiting.conversation_id == conversation_id).order_by(Waiting.id)
         rows = self._session.execute(found).all()
-        if not rows or (key := self._found(conversation_id)) is None:
+        if not rows or (key := key_of(self._session, conversation_id)) is None:
             return []
         return [Unanswered(id, key.open(sealed, "inbox", conversation_id, id), began) for id, sealed, began in rows]
 
@@ -73,15 +74,10 @@ class Inbox:
         self._session.execute(DROP, {"of": conversation_id, "message": client_message_id})
 
     def _key(self, conversation_id: str, key_id: str | None) -> DataKey:
-        key = self._found(conversation_id) if key_id is None else self._session.info["plateau"].vault.key(key_id)
+        key = key_of(self._session, conversation_id) if key_id is None else opened_key(self._session, key_id)
         if key is None:
             raise StoreError("a message waits in a conversation only that is stored, and not erased")
         return key
-
-    def _found(self, conversation_id: str) -> DataKey | None:
-        found = select(Conversation.key_id).where(Conversation.id == conversation_id)
-        key_id = self._session.execute(found).scalar_one_or_none()
-        return None if key_id is None else self._session.info["plateau"].vault.key(key_id)
 
 
 # Made once: what every turn runs takes longer to put together than to run.

@@ -12,8 +12,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
 from ._errors import StoreError
+from ._keys import key_of, opened_key
 from ._models import Conversation, Letter, Notice
-from ._sealing import DataKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,7 @@ class _Sealed:
         self._insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[session.get_bind().dialect.name]
 
     def _add(self, model: Any, conversation_id: str, key: str, content: Mapping[str, Any], **values: Any) -> bool:
-        found = select(Conversation.key_id).where(Conversation.id == conversation_id)
-        key_id = self._session.execute(found).scalar_one_or_none()
-        if key_id is None or (sealer := self._key(key_id)) is None:
+        if (sealer := key_of(self._session, conversation_id)) is None:
             raise StoreError("a letter belongs to a conversation only that is stored, and not erased")
         row = {
             "key": key,
@@ -82,16 +80,12 @@ class _Sealed:
         rows = []
         for row in self._session.execute(found).mappings():
             values = dict(row)
-            key = self._key(values.pop("key_id"))
+            key = opened_key(self._session, values.pop("key_id"))
             sealed = values.pop("sealed")
             if key is not None:
                 place = (model.__tablename__, values["conversation_id"], values["key"])
                 rows.append((values, key.open(sealed, *place)))
         return rows
-
-    def _key(self, key_id: str) -> DataKey | None:
-        key: DataKey | None = self._session.info["plateau"].vault.key(key_id)
-        return key
 
     def _update(self, statement: Any) -> int:
         done = self._session.execute(statement, execution_options={"synchronize_session": False})

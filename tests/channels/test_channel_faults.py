@@ -89,6 +89,16 @@ async def test_without_a_database_the_platform_is_told_to_send_again(
     assert "not saved" in sent[-1]
 
 
+@pytest.mark.usefixtures("no_database")
+async def test_danger_in_the_second_message_of_a_batch_is_answered_though_the_first_cannot_be_kept(home: House) -> None:
+    said = [inbound.messenger_message(text, mid=f"m_b{number}") for number, text in enumerate(("hello", CHEST))]
+    events = [inbound.messenger_event(sender=f"880{number}", **one) for number, one in enumerate(said)]
+    request = inbound.messenger(inbound.messenger_batch(*events))
+    assert (await home.client.post(**as_post(request))).status_code == 503
+    sent = [message["text"] for psid, message in home.platforms["messenger"].taken if psid == "8801"]
+    assert sent and "call 911" in sent[0]
+
+
 def as_post(request: Any) -> dict[str, Any]:
     return {"url": request.path, "content": request.body, "headers": dict(request.headers)}
 
