@@ -93,10 +93,10 @@ class Web:
         body: bytes | None = None,
     ) -> Answer:
         limit = aiohttp.ClientTimeout(self.seconds)
-        basic = aiohttp.BasicAuth(*auth, encoding="utf-8") if auth else None
+        proof = {"Authorization": aiohttp.encode_basic_auth(*auth, encoding="utf-8")} if auth else {}
         try:
             async with self._open().request(
-                method, url, data=body, headers=headers, auth=basic, allow_redirects=False, timeout=limit
+                method, url, data=body, headers={**headers, **proof}, allow_redirects=False, timeout=limit
             ) as response:
                 content = await _some(response)
                 names = {name.lower(): text for name, text in response.headers.items()}
